@@ -22,12 +22,7 @@ from yaml_keys import Described, Key, describe
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
-SHOWN_WHOLE = (
-    "experiment",
-    "strategy",
-    "debug",
-    "race",
-)  # options that are settings of other groups: their yaml says it best
+SHOWN_WHOLE = ("experiment", "strategy", "debug", "race")  # settings of other groups: their yaml says it best
 
 # What a part of one's own is made from: what it is derived from, or takes.
 PARTS = {
@@ -186,24 +181,22 @@ def group_page(group: str) -> str:
 def option(group: str, name: str, path: Path) -> str:
     """One option."""
     described = describe(path, group.replace("/", "."))
-    about, bases = inherited(group, described)
-    parts = [escaped(about)]
+    parts = [escaped(described.about)]
     if described.target:
         parts.append(of_class(described.target))
     if group in SHOWN_WHOLE:
         parts.append(f"```yaml\n{without_head(path)}\n```")
     else:
-        if bases:
+        if bases := bases_of(group, described):
             parts.append(f"Begins as {' and '.join(f'[`{base}`](#{anchor(base)})' for base in bases)}; what differs:")
         parts.append(key_table(described.keys) if described.keys else "")
         parts.append(escaped(described.after))
     return "\n\n".join(part for part in parts if part) + "\n\n"
 
 
-def inherited(group: str, described: Described) -> tuple[str, list[str]]:
-    """What an option is, and which options of its own group it begins with."""
-    bases = [base for base in re.findall(r"[\w/]+", described.defaults) if (CONF / group / f"{base}.yaml").exists()]
-    return described.about, bases
+def bases_of(group: str, described: Described) -> list[str]:
+    """Which options of its own group an option begins with."""
+    return [base for base in re.findall(r"[\w/]+", described.defaults) if (CONF / group / f"{base}.yaml").exists()]
 
 
 def of_class(made: str) -> str:

@@ -11,13 +11,13 @@ mean is at least `GAIN`, and no set's 95% interval lies below 0. The second seed
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 from judged import PRESETS
+from summaries import dev
 
 Run = tuple[str, list[str]]  # its folder below OUT, STEP/SET/ARM/SEED, and its words
 
@@ -131,9 +131,3 @@ def gain(out: Path, name: str, group: str, arm: str, seed: int) -> float | None:
     """What an arm gains on its preset with one seed on one set; None where either was not run."""
     new, old = (dev(out / folder("grid", name, group, one, seed)) for one in (arm, BASE))
     return None if new is None or old is None else new - old
-
-
-def dev(run: Path) -> float | None:
-    """The dev metric of a run; None where there is none yet."""
-    written = run / "summary.json"
-    return json.loads(written.read_text(encoding="utf-8"))["dev"]["best"] if written.exists() else None

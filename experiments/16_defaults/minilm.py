@@ -14,13 +14,12 @@ below. Half a point is not asked for again: a rate costs nothing, so a small gai
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import summaries
 
 TUNED, JUDGED = ("conala", "nl2bash"), ("or-sharc", "squad-sent")
 SEEDS = (1, 2, 3)  # of the confirmation sets; the tuning sets have the first
@@ -83,14 +82,8 @@ def dev(out: Path, name: str, steps: int, rate: float) -> float:
 
 def dev_of(run: Path) -> float:
     """The same of a folder."""
-    summary = of(run)
-    return float("nan") if summary is None else summary["dev"]["best"]
-
-
-def of(run: Path) -> dict[str, Any] | None:
-    """The summary of a run; None where it was not run."""
-    written = run / "summary.json"
-    return json.loads(written.read_text(encoding="utf-8")) if written.exists() else None
+    best = summaries.dev(run)
+    return float("nan") if best is None else best
 
 
 def table(out: Path) -> None:
@@ -120,5 +113,5 @@ def explored_table(out: Path) -> None:
 
 def tested(run: Path) -> str:
     """The test metric of a run; empty where it was not run."""
-    summary = of(run)
+    summary = summaries.of(run)
     return "" if summary is None else f"{summary['test']['after']['ndcg@10']:.4f}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import minilm_batch
 import numpy as np
 import rates
 import rule
+import summaries
 from judged import ARMS as JUDGED_ARMS
 from judged import PRESETS
 from scipy import stats
@@ -48,10 +48,8 @@ def tuned(root: Path) -> None:
 
 def of_run(folder: Path) -> str:
     """The best dev metric of a run and its steps; nothing where it was not run."""
-    if not (folder / "summary.json").exists():
-        return ""
-    summary = json.loads((folder / "summary.json").read_text())
-    return f"{summary['dev']['best']:.3f} ({summary['steps']})"
+    summary = summaries.of(folder)
+    return "" if summary is None else f"{summary['dev']['best']:.3f} ({summary['steps']})"
 
 
 def judged(root: Path) -> None:

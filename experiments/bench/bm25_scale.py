@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 import Stemmer
 import torch
+from held_memory import mib
 
 from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.mining import bm25
@@ -132,18 +133,17 @@ def by_engine(arm: str, rank: Ranker, queries: np.ndarray, positives: np.ndarray
 def indexed(make: Callable[[Task], Ranker], task: Task) -> tuple[Ranker, dict[str, float]]:
     """Cut texts and index them; time, and what memory that takes over what was held before, at its peak and after."""
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-    before, wall, cpu = memory("VmRSS"), time.perf_counter(), time.process_time()
+    before, wall, cpu = gb("VmRSS"), time.perf_counter(), time.process_time()
     rank = make(task)
     found = {"index": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
-    found |= {"peak": memory("VmHWM") - before, "kept": memory("VmRSS") - before, "before": before}
+    found |= {"peak": gb("VmHWM") - before, "kept": gb("VmRSS") - before, "before": before}
     print(make.__name__, found, flush=True)
     return rank, found
 
 
-def memory(field: str) -> float:
-    """What Linux says of this process, in GB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1e6
+def gb(field: str) -> float:
+    """The same field of this process in GB."""
+    return mib(field) * 1024 / 1e6
 
 
 def in_turns(

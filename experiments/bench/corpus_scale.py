@@ -22,7 +22,8 @@ import sys
 import time
 from pathlib import Path
 
-from phases import memory, watched
+from held_memory import mib
+from phases import watched
 
 HERE = Path(__file__).parent
 QUIET = ["evaluate.before=false", "evaluate.bm25=null", "alarms.bm25_queries=null", "logger=csv"]
@@ -37,14 +38,14 @@ def main() -> None:
     parser.add_argument("--rows", default=",".join(ALL), help="of read, open, step, mine, margin, evaluate, epoch")
     parser.add_argument("--depth", type=int, default=200)
     parser.add_argument("--open", help="open the data set in this process: how rows are run")
-    given, words = split(sys.argv[1:])
-    options = parser.parse_args(given)
+    parser.add_argument("words", nargs="*", help="of hardneg's commands")
+    options = parser.parse_intermixed_args()
     if options.open:
         open_data(options.data, options.out / "cache", options.out / options.open)
         return
     data, out = options.data.resolve(), options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    rows = commands(data, out, options.depth, words)
+    rows = commands(data, out, options.depth, options.words)
     for name in options.rows.split(","):
         title, words = rows[name]
         result = out / f"row-{name}.json"
@@ -54,12 +55,6 @@ def main() -> None:
         (out / "table.md").write_text(table(found(rows, out)))
         print(title, flush=True)
     print(table(found(rows, out)))
-
-
-def split(line: list[str]) -> tuple[list[str], list[str]]:
-    """Cut a command line at `--`: what is ours, and the words of hardneg's commands."""
-    place = line.index("--") if "--" in line else len(line)
-    return line[:place], line[place + 1 :]
 
 
 def commands(data: Path, out: Path, depth: int, words: list[str]) -> dict[str, tuple[str, list[str]]]:
@@ -97,7 +92,7 @@ def open_data(data: Path, cache: Path, result: Path) -> None:
     from hardneg.data.open_set import open_set
     from hardneg.data.readers.beir import Beir
 
-    imports, _ = memory()
+    imports = mib("VmRSS")
     with watched(result):
         opened = open_set(Beir(str(data)), cache)
     row = json.loads(result.read_text())

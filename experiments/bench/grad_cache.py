@@ -21,6 +21,7 @@ warnings.filterwarnings("ignore")
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from held_memory import mib  # noqa: E402
 
 from hardneg.data.readers.beir import Beir  # noqa: E402
 from hardneg.data.tables import RetrievalData  # noqa: E402
@@ -173,17 +174,11 @@ def timed(step: Step, device: str) -> float:
 def memory(args: argparse.Namespace, arm: str, batch: int) -> dict[str, float]:
     """Run one step, time it and read the peak, in MiB: of the process on a CPU, of torch's allocator on a GPU."""
     step = ARMS[arm](pairs(args.data, batch), args.device)
-    before = peak()
+    before = mib("VmHWM")
     seconds = timed(step, args.device)
     if args.device == "cuda":
         return {"seconds": seconds, "MiB before": 0.0, "MiB": torch.cuda.max_memory_allocated() / 2**20}
-    return {"seconds": seconds, "MiB before": before, "MiB": peak()}
-
-
-def peak() -> float:
-    """Read this process's largest resident memory in MiB; getrusage would count its parent's before exec."""
-    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
-    return int(line.split()[1]) / 1024
+    return {"seconds": seconds, "MiB before": before, "MiB": mib("VmHWM")}
 
 
 def markdown(args: argparse.Namespace, found: list[dict]) -> str:

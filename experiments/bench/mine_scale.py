@@ -24,6 +24,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 warnings.filterwarnings("ignore")
 
 import numpy as np  # noqa: E402
+from held_memory import mib  # noqa: E402
 
 from hardneg.data.tables import Qrels, RetrievalData, Texts  # noqa: E402
 
@@ -64,7 +65,7 @@ def measure(tool: str, documents: int, queries: int, words: int) -> dict[str, fl
     data = made_up(documents, queries, words)
     with tempfile.TemporaryDirectory() as cache:
         seconds = (ours if tool == "hardneg" else theirs)(data, Path(cache))
-    return {**seconds, "MiB at the peak": peak()}
+    return {**seconds, "MiB at the peak": mib("VmHWM")}
 
 
 def made_up(documents: int, queries: int, words: int) -> RetrievalData:
@@ -94,7 +95,7 @@ def ours(data: RetrievalData, cache: Path) -> dict[str, float]:
     recipe = Static(init="minilm", document=Side(max_length=LONGEST))
     tokenizer = recipe.tokenizer(data.corpus)
     towers = Towers(recipe, recipe.build(tokenizer))
-    before, started = peak(), time.perf_counter()
+    before, started = mib("VmHWM"), time.perf_counter()
     model = Model.over(data, towers, recipe, tokenizer, "32-true", cache)
     tokenised = time.perf_counter()
     miner = Dense().ready(data, model, cache)
@@ -123,19 +124,13 @@ def theirs(data: RetrievalData, cache: Path) -> dict[str, float]:
     model = SentenceTransformer(modules=[embedding], device="cpu")
     positives = data.corpus.take(data.qrels["train"].docs)
     columns = {"anchor": data.queries.texts.to_pylist(), "positive": positives}
-    before, started = peak(), time.perf_counter()
+    before, started = mib("VmHWM"), time.perf_counter()
     with contextlib.redirect_stderr(io.StringIO()):
         mine_hard_negatives(
             Dataset.from_dict(columns), model, corpus=data.corpus.texts.to_pylist(), range_max=DEPTH, num_negatives=K,
             batch_size=64, output_format="triplet", verbose=False,
         )  # fmt: skip
     return {"mine s": time.perf_counter() - started, "MiB before": before}
-
-
-def peak() -> float:
-    """Read this process's largest resident memory so far in MiB; getrusage would count its parent's before exec."""
-    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
-    return int(line.split()[1]) / 1024
 
 
 def markdown(found: dict[str, dict[str, float]]) -> str:

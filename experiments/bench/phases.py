@@ -23,6 +23,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from held_memory import mib
+
 EVERY = 0.1  # seconds between two looks at the memory
 REST = "the rest"
 
@@ -53,7 +55,7 @@ class Phases:
 
     def look(self) -> None:
         """Look at the memory, for the innermost phase."""
-        peak, held = memory()
+        peak, held = mib("VmRSS"), mib("RssAnon")
         with self._lock:
             row = self._row()
             row["peak_mb"], row["held_mb"] = max(row["peak_mb"], peak), max(row["held_mb"], held)
@@ -85,12 +87,6 @@ class Phases:
             "held_mb": max(row["held_mb"] for row in self.rows.values()),
         }
         return {**whole, "phases": self.rows}
-
-
-def memory() -> tuple[float, float]:
-    """Read this process's resident memory, and that of it which no file stands behind, in MB."""
-    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
-    return tuple(int(lines[key].split()[0]) / 1024 for key in ("VmRSS", "RssAnon"))  # type: ignore[return-value]
 
 
 @contextmanager

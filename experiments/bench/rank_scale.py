@@ -31,12 +31,12 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--ranks", default="1,2,4")
     parser.add_argument("--depth", type=int, default=200)
-    given, words = split(sys.argv[1:])
-    options = parser.parse_args(given)
+    parser.add_argument("words", nargs="*", help="of hardneg's commands")
+    options = parser.parse_intermixed_args()
     data, out = options.data.resolve(), options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     of = ["data=beir", f"data.path={data}"]
-    step = ["train", *of, "encoder=static", *words, "trainer.max_steps=1", "split.dev=null", "split.test=null"]
+    step = ["train", *of, "encoder=static", *options.words, "trainer.max_steps=1", "split.dev=null", "split.test=null"]
     if not (out / "tower").is_dir():
         started = [*step, "evaluate.bm25=null", "logger=csv", f"hydra.run.dir={out / 'tower'}"]
         subprocess.run([sys.executable, "-m", "hardneg.cli", *started], env=env(out / "cache"), check=True)
@@ -52,12 +52,6 @@ def main() -> None:
     (out / "rank_scale.json").write_text(json.dumps({"ranks": rows, "against one": same}, indent=1) + "\n")
     (out / "rank_scale.md").write_text(table(rows, same))
     print(table(rows, same))
-
-
-def split(line: list[str]) -> tuple[list[str], list[str]]:
-    """Cut a command line at `--`: what is ours, and the words of hardneg's commands."""
-    place = line.index("--") if "--" in line else len(line)
-    return line[:place], line[place + 1 :]
 
 
 def env(cache: Path) -> dict[str, str]:

@@ -23,6 +23,8 @@ from importlib import metadata
 from pathlib import Path
 from statistics import median
 
+from held_memory import mib
+
 HERE = Path(__file__).parent
 K = 10
 FAISS, PEER = "bare faiss, 1 vector at a time", "embed + faiss in a loop, 1 query at a time"
@@ -133,7 +135,7 @@ def measure(folder: Path, texts: list[str], args: argparse.Namespace) -> tuple[l
             for name in list(arms)[:: -1 if number % 2 else 1]:
                 readings.append(Reading(name, number, *arms[name]()))
                 print(f"round {number + 1}  {name}: {readings[-1].rate:.0f}/s", flush=True)
-        memory = {"service": held(pid)}
+        memory = {"service": mib("VmRSS", pid)}
     command = [sys.executable, "-c", MEMORY, str(index)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return readings, {**memory, "LiveIndex in a process of its own": int(done.stdout) / 1024}
@@ -269,12 +271,6 @@ class Connection:
             self.socket.close()
             self.open()
         return status, body
-
-
-def held(pid: int) -> float:
-    """The memory that a process has, in MB."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))) / 1024
 
 
 def markdown(readings: list[Reading], memory: dict[str, float], args: argparse.Namespace) -> str:

@@ -8,7 +8,6 @@ import gc
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ import numpy as np  # noqa: E402
 import sentence_transformers  # noqa: E402, F401  (imported for every arm, so that peak memories compare)
 import torch  # noqa: E402
 from greenlet import getcurrent, greenlet  # noqa: E402
+from held_memory import mib  # noqa: E402
 from train_speed_arms import ARMS, Clock, Job, Workload, quiet, wait  # noqa: E402
 
 HERE = Path(__file__).parent
@@ -103,20 +103,12 @@ def memory(args: argparse.Namespace) -> dict[str, int]:
     """Train a few steps and return this process's peak memory, and what it held before training, in MiB."""
     work = Workload(args.data)
     job = Job(args.batch, warmup=1, turns=4, steps=1, device=args.device)
-    before = _status("VmRSS")
+    before = int(mib("VmRSS"))
     ARMS[args.memory_of](work, job, Clock(job, lambda: None))
-    found = {"peak_mib": _status("VmHWM"), "before_mib": before}
+    found = {"peak_mib": int(mib("VmHWM")), "before_mib": before}
     if args.device == "cuda":
         found["cuda_peak_mib"] = torch.cuda.max_memory_allocated() >> 20
     return found
-
-
-def _status(key: str) -> int:
-    path = Path("/proc/self/status")
-    if path.exists():  # not getrusage: a child starts there with its parent's peak
-        line = next(line for line in path.read_text().splitlines() if line.startswith(key))
-        return int(line.split()[1]) >> 10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (20 if sys.platform == "darwin" else 10)
 
 
 def time_in_turns(args: argparse.Namespace) -> dict[str, Any]:

@@ -19,6 +19,8 @@ import torch
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "bench"))  # whose arms are measured here too
+from held_memory import mib  # noqa: E402
+
 PACKAGES = ("hardneg", "torch", "lightning", "transformers", "sentence-transformers", "faiss-gpu-cu12", "faiss-cpu")
 
 
@@ -143,5 +145,4 @@ def peak_memory(device: str) -> float:
     """Return the peak in MiB: of torch's allocator since `forget_peak`, or on a CPU of the whole process."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
-    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
-    return int(line.split()[1]) / 1024
+    return mib("VmHWM")
