@@ -11,6 +11,8 @@ import numpy as np
 
 from hardneg.mining.teacher import Teacher
 
+CODES = {"SIGKILL": -9, "SIGTERM": 143}  # what a run that was sent the signal exits with
+
 
 class Interrupt(L.Callback):
     """Send the process of one rank a signal after a number of optimiser steps, once per run folder."""

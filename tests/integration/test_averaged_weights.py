@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from test_remine import rows
-from test_resume import end_state, same
+from run_folders import column, end_state, same
 
 LIGHTNINGS = "lightning.pytorch.callbacks"
 SETTINGS = {
@@ -37,7 +36,7 @@ def test_what_is_evaluated_is_what_is_saved_and_tested(hardneg, small, tmp_path,
         measured = evaluated(checkpoint, "dev")
         assert measured == pytest.approx({key: point[key] for key in measured}, abs=1e-9)
     assert evaluated("best", "test") == pytest.approx(trained["test"]["after"], abs=1e-9)
-    assert dict(rows(tmp_path / "run", "val/ndcg@10")).popitem()[1] == pytest.approx(history[22]["ndcg@10"], abs=1e-6)
+    assert dict(column(tmp_path / "run", "val/ndcg@10")).popitem()[1] == pytest.approx(history[22]["ndcg@10"], abs=1e-6)
 
 
 def test_an_interrupted_average_goes_on_where_it_was(hardneg, small, tmp_path):
@@ -47,4 +46,4 @@ def test_an_interrupted_average_goes_on_where_it_was(hardneg, small, tmp_path):
     hardneg("train", *arguments, stop, "hydra.run.dir=cut", code=143)
     hardneg("resume", "cut")
     assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
-    assert rows(tmp_path / "whole", "val/ndcg@10") == rows(tmp_path / "cut", "val/ndcg@10")
+    assert column(tmp_path / "whole", "val/ndcg@10") == column(tmp_path / "cut", "val/ndcg@10")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-
 import jaxtyping
 import pytest
 import torch
+from run_folders import column, last
 
 from hardneg.commands import train
 from hardneg.encoders.fixed_shapes import Compiler
@@ -20,11 +19,6 @@ FEW += [
     "split.dev=null",
     "split.test=null",
 ]
-
-
-def losses(folder):
-    with (folder / "metrics.csv").open() as file:
-        return [float(row["train/loss"]) for row in csv.DictReader(file) if row["train/loss"]]
 
 
 def test_a_compiled_run_has_the_losses_of_the_plain_one(hardneg, bert, tmp_path, monkeypatch):
@@ -43,10 +37,7 @@ def test_a_compiled_run_has_the_losses_of_the_plain_one(hardneg, bert, tmp_path,
     hardneg("train", *run, "trainer.compile=true", "hydra.run.dir=compiled")
     torch._dynamo.reset()
     assert shapes and [one.longest for one in made] == [60]
-    assert len(losses(tmp_path / "plain")) == 2
-    assert losses(tmp_path / "compiled") == pytest.approx(losses(tmp_path / "plain"), rel=1e-4)
-    states = [
-        torch.load(tmp_path / name / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
-        for name in ("plain", "compiled")
-    ]
+    plain, compiled = (dict(column(tmp_path / name, "train/loss")) for name in ("plain", "compiled"))
+    assert len(plain) == 2 and compiled == pytest.approx(plain, rel=1e-4)
+    states = [last(tmp_path / name)["state_dict"] for name in ("plain", "compiled")]
     assert states[0].keys() == states[1].keys()

@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from run_folders import last
 
 
 @pytest.mark.slow
@@ -27,7 +28,7 @@ def test_two_ranks_train_the_same_model_as_one_with_twice_the_batch(
     hardneg("train", *common, "batch_size=32", "hydra.run.dir=one")
     two = ["batch_size=16", "trainer.devices=2", "trainer.strategy=ddp", "trainer.accelerator=cpu"]
     hardneg_process("train", *common, *two, "hydra.run.dir=two")
-    one, two = (torch.load(tmp_path / run / "checkpoints/last.ckpt", weights_only=True) for run in ("one", "two"))
+    one, two = (last(tmp_path / run) for run in ("one", "two"))
     assert one["global_step"] == two["global_step"] == 11
     for key, value in one["state_dict"].items():
         torch.testing.assert_close(two["state_dict"][key], value, rtol=1e-3, atol=1e-4)
@@ -42,14 +43,14 @@ def test_two_ranks_that_are_interrupted_go_on_to_the_same_weights(hardneg_proces
     two = [*small, "batch_size=16", "trainer.max_epochs=2", "logger=csv", "checkpoint.every_n_steps=4"]
     two += ["trainer.devices=2", "trainer.strategy=ddp", "trainer.accelerator=cpu", "evaluate.before=false"]
     hardneg_process("train", *two, "hydra.run.dir=whole")
-    whole = torch.load(tmp_path / "whole/checkpoints/last.ckpt", weights_only=True)
+    whole = last(tmp_path / "whole")
     for name, rank, code in (("SIGTERM", 1, 143), ("SIGINT", 0, 130), ("SIGKILL", 1, 2)):
         stop = f"+callbacks.stop={{_target_: interrupts.Interrupt, step: 7, signal_name: {name}, rank: {rank}}}"
         said = hardneg_process("train", *two, stop, f"hydra.run.dir={name}", code=code).stderr
         assert json.loads((tmp_path / name / "status.json").read_text())["state"] == "interrupted"
         assert name != "SIGKILL" or ("another rank of this run has ended" in said and "Traceback" not in said)
         hardneg_process("resume", name)
-        cut = torch.load(tmp_path / name / "checkpoints/last.ckpt", weights_only=True)
+        cut = last(tmp_path / name)
         assert cut["global_step"] == whole["global_step"] == 22
         for key, value in whole["state_dict"].items():
             assert torch.equal(cut["state_dict"][key], value), key

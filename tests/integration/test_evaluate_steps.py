@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 
 import pytest
 import torch
 from every import some
-from test_remine import MINED
-from test_remine import rows as column
-from test_resume import end_state, rows, same
+from mined_runs import MINED
+from run_folders import but_for_times, column, end_state, last, rows, same
 
 QUICK = ["logger=csv", "evaluate.bm25=null", "trainer.max_epochs=1"]
 STOPPER = "_target_: lightning.pytorch.callbacks.EarlyStopping, monitor: val/ndcg@10, mode: max"
@@ -36,8 +34,7 @@ def test_one_epoch_has_its_points_and_the_best_of_them_is_kept(hardneg, small, t
     trained = {step: value for step, value in points.items() if step}
     assert best_step(run) == max(trained, key=trained.get) != 11
     assert re.search(r"^epoch 1/1  step 4  val/ndcg@10 \d", said, re.MULTILINE)
-    with (run / "metrics.csv").open() as file:
-        assert {row["epoch"] for row in csv.DictReader(file) if row["val/ndcg@10"] and row["step"] != "0"} == {"1"}
+    assert {row["epoch"] for row in rows(run) if "val/ndcg@10" in row and row["step"]} == {1}
 
 
 def test_steps_are_the_optimisers_and_take_the_place_of_epochs(hardneg, small, tmp_path):
@@ -77,7 +74,7 @@ def test_an_interrupted_run_has_the_same_points_and_the_same_best(hardneg, hardn
     assert judged == [6, 9, 11], "what became of dev since the lists are new, at each evaluation"
 
     def written(run):
-        return [{k: v for k, v in row.items() if "documents_per_second" not in k} for row in rows(run)]
+        return [{k: v for k, v in row.items() if "documents_per_second" not in k} for row in but_for_times(run)]
 
     assert written(whole) == written(cut)
 
@@ -85,7 +82,7 @@ def test_an_interrupted_run_has_the_same_points_and_the_same_best(hardneg, hardn
 def test_what_the_last_state_knows_of_the_best_is_what_is_there(hardneg, small, tmp_path):
     """Killed right after an epoch's end, a run must not take a later, lower value for the best."""
     hardneg("train", *small, *QUICK, "trainer.max_epochs=2", "hydra.run.dir=run")
-    state = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    state = last(tmp_path / "run")
     known = next(value for name, value in state["callbacks"].items() if "val/ndcg@10" in name)
     trained = [value for step, value in history(tmp_path / "run").items() if step]
     assert float(known["best_model_score"]) == pytest.approx(max(trained), abs=1e-6)

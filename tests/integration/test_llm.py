@@ -9,7 +9,8 @@ import pytest
 import torch
 from decoders import save_decoder
 from every import some
-from test_resume import CODES, end_state, same
+from interrupts import CODES
+from run_folders import end_state, last, same
 
 from hardneg.data.toy import Toy
 
@@ -43,7 +44,7 @@ def test_two_stages_as_nv_embed_has_them(hardneg, llm, tmp_path):
     one, two = results(tmp_path / "one"), results(tmp_path / "two")
     assert one["test"]["after"] != one["test"]["before"]
     assert two["test"]["before"] == one["test"]["after"]
-    state = torch.load(tmp_path / "two/checkpoints/last.ckpt", weights_only=True)
+    state = last(tmp_path / "two")
     assert state["global_step"] == two["steps"] == 2
     assert not [name for name in state["state_dict"] if name.endswith("base_layer.weight")], "the base stays out of it"
 
@@ -74,7 +75,7 @@ def test_split_over_two_ranks_it_is_the_run_of_one_also_when_interrupted(hardneg
     stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 7, signal_name: SIGTERM, rank: 1}"
     hardneg_process("train", *two, stop, "hydra.run.dir=two", code=143)
     hardneg_process("resume", "two")
-    one, two = (torch.load(tmp_path / run / "checkpoints/last.ckpt", weights_only=True) for run in ("one", "two"))
+    one, two = (last(tmp_path / run) for run in ("one", "two"))
     assert one["global_step"] == two["global_step"] == 11
     assert one["state_dict"].keys() == two["state_dict"].keys()
     for key, value in one["state_dict"].items():
@@ -89,6 +90,6 @@ def test_split_over_two_ranks_it_is_the_run_of_one_also_when_interrupted(hardneg
 def test_split_weights_mine(hardneg_process, llm, tmp_path):
     two = [*llm, "trainer=fsdp2", "trainer.devices=2", "trainer.accelerator=cpu", "trainer.max_epochs=2"]
     hardneg_process("train", *two, "negatives=[in_batch,mined]", "hydra.run.dir=two")
-    state = torch.load(tmp_path / "two/checkpoints/last.ckpt", weights_only=True)
+    state = last(tmp_path / "two")
     (stores,) = state["callbacks"]["Remine"]["stores"].values()
     assert len(set(stores)) == 2, "other weights, another store"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-
 import pytest
-import torch
-from test_resume import end_state, same
+from run_folders import column, end_state, last, same
 
 COMMON = ["logger=csv", "trainer.max_epochs=2", "checkpoint.every_n_steps=3", "evaluate.every_n_steps=4"]
 COMMON += ["evaluate.bm25=null", "trainer.accumulate_grad_batches=2"]
@@ -16,11 +13,6 @@ CASES = {
     "torch": ["optimizer=adafactor", "schedule=any", "schedule.scheduler._target_=torch.optim.lr_scheduler.StepLR"],
 }
 CASES["torch"] += ["+schedule.scheduler.step_size=1", "schedule.interval=epoch", "+schedule.scheduler.gamma=0.5"]
-
-
-def logged(folder, key):
-    with (folder / "metrics.csv").open() as file:
-        return {int(row["step"]): float(row[key]) for row in csv.DictReader(file) if row.get(key)}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -34,13 +26,13 @@ def test_an_interruption_changes_nothing(hardneg, hardneg_process, small, tmp_pa
     hardneg("resume", "cut")
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert same(end_state(whole), end_state(cut)) is None
-    rates = logged(whole, "train/lr")
-    assert rates == logged(cut, "train/lr") and len(rates) == 12  # 11 batches an epoch, two a step
+    rates = dict(column(whole, "train/lr"))
+    assert rates == dict(column(cut, "train/lr")) and len(rates) == 12  # 11 batches an epoch, two a step
     if case == "plateau":  # three steps of warm-up; no evaluation rises by 0.9 but the first, which sets the best
         wanted = [0.01 / 3, 0.02 / 3, *[0.01] * 6, *[0.005] * 4]
         assert [rates[step] for step in sorted(rates)] == pytest.approx(wanted, rel=1e-5)
     if case == "lion":
-        assert logged(whole, "train/lr/embeddings") == rates and max(rates.values()) == pytest.approx(0.005)
+        assert dict(column(whole, "train/lr/embeddings")) == rates and max(rates.values()) == pytest.approx(0.005)
     if case == "torch":
         assert [rates[step] for step in sorted(rates)] == pytest.approx([0.01] * 6 + [0.005] * 6)
 
@@ -54,5 +46,5 @@ def test_groups_that_match_nothing_end_a_run_before_anything_is_mined(hardneg, s
 
 def test_a_checkpoint_keeps_the_groups(hardneg, small, tmp_path):
     hardneg("train", *small, *COMMON, "optimizer.groups={embeddings: {lr: 0.005}}", "hydra.run.dir=one")
-    saved = torch.load(tmp_path / "one" / "checkpoints" / "last.ckpt", weights_only=True)
+    saved = last(tmp_path / "one")
     assert [group["name"] for group in saved["optimizer_states"][0]["param_groups"]] == ["embeddings"]

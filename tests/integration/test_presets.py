@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
+
+from run_folders import column, rows
 
 QUICK = ["trainer.max_epochs=4", "evaluate.before=false", "evaluate.bm25=null"]
 
@@ -14,12 +15,10 @@ def test_callbacks_compose_end_a_run_and_are_seen_and_the_summary_says_what_made
     shown = hardneg("train", *small, *QUICK, chosen, *stop, "logger=csv", f"paths.output_dir={tmp_path}/data")
     (run,) = (tmp_path / "data" / "outputs").iterdir()
     assert "StaticTower" in shown.stdout and "did not improve in the last 1 records" in shown.stdout + shown.stderr
-    with (run / "metrics.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert rows[-1]["step"] == "22"  # the second of four epochs
-    (step,) = [row for row in rows if row["step"] == "5"]
-    assert float(step["lr-AdamW"]) == float(step["train/lr"]) > 0 and step["device/cpu_vm_percent"]
-    assert float(step["train/queries_per_second"]) > 0 and step["positives/similarity"]
+    assert rows(run)[-1]["step"] == 22  # the second of four epochs
+    (step,) = [row for row in rows(run) if row["step"] == 5]
+    assert step["lr-AdamW"] == step["train/lr"] > 0 and "device/cpu_vm_percent" in step
+    assert step["train/queries_per_second"] > 0 and "positives/similarity" in step
     summary = json.loads((run / "summary.json").read_text())
     assert summary["throughput"]["queries_per_second"] > 0 and summary["command"].startswith("hardneg train")
     assert {"python", "torch", "lightning"} <= summary["packages"].keys() and "commit" in summary
@@ -29,8 +28,7 @@ def test_a_debug_run_learns_one_batch_and_is_no_run_to_compare(hardneg, small, t
     told = hardneg("train", *small, "debug=overfit", "trainer.max_epochs=40", "paths.output_dir=here")
     assert "debug=overfit: 40 steps done" in told.stdout + told.stderr
     (run,) = (tmp_path / "here" / "debug").iterdir()
-    with (run / "metrics.csv").open() as file:
-        losses = [float(row["train/loss"]) for row in csv.DictReader(file) if row["train/loss"]]
+    losses = [loss for _, loss in column(run, "train/loss")]
     assert losses[-1] < 0.2 * losses[0]
     assert not (run / "summary.json").exists() and not (tmp_path / "wandb").exists()
     assert json.loads((run / "status.json").read_text())["state"] == "trial"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_resume import CODES, end_state, same
+from interrupts import CODES
+from run_folders import end_state, same
 
 from hardneg.encoders import checkpoint
 from hardneg.encoders.pretrained import weights_hash

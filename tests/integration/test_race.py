@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from run_folders import last
 
 from hardneg.runs import rungs, status
 
@@ -33,7 +34,7 @@ def test_a_run_that_paused_ends_as_one_that_did_not(hardneg, small, tmp_path, un
     assert status.read(tmp_path / "parted")["step"] == until
     status.write(tmp_path / "parted", race={})
     hardneg(*again)
-    whole, parted = (torch.load(tmp_path / name / "checkpoints/last.ckpt") for name in ("whole", "parted"))
+    whole, parted = (last(tmp_path / name) for name in ("whole", "parted"))
     assert parted["global_step"] == whole["global_step"] == 16
     assert all(torch.equal(value, parted["state_dict"][name]) for name, value in whole["state_dict"].items())
     for step in (until, 16):

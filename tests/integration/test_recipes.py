@@ -7,11 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 from confs import CONF, compose, names
 from decoders import save_decoder
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
+from run_folders import last
 
 from hardneg.commands import train, train_teacher
 from hardneg.config import classes
@@ -127,7 +127,7 @@ def users(cfg):
 def test_a_recipe_trains(name, run, tmp_path):
     summary = run(name, "run")
     assert summary["steps"] == STEPS
-    state = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    state = last(tmp_path / "run")
     assert all(value.isfinite().all() for value in state["state_dict"].values() if value.is_floating_point())
 
 

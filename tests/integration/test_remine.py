@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import subprocess
@@ -10,25 +9,11 @@ import sys
 
 import numpy as np
 import pytest
-import torch
+from mined_runs import MINED, stores
 from patience import patience
-from test_resume import end_state, same
+from run_folders import column, end_state, same
 
 from hardneg.runs import status
-
-MINED = ["negatives=[in_batch,mined,random]", "negatives.mined.depth=20", "negatives.random.k=2", "logger=csv"]
-MINED += ["trainer.max_epochs=3", "checkpoint.every_n_steps=4", "evaluate.before=false", "filter=[known_positives]"]
-
-
-def stores(folder):
-    """The stores that the run's last checkpoint names, by source."""
-    callbacks = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["callbacks"]
-    return next(state["stores"] for name, state in callbacks.items() if "Remine" in name)
-
-
-def rows(folder, key):
-    with (folder / "metrics.csv").open() as file:
-        return [(int(row["step"]), float(row[key])) for row in csv.DictReader(file) if row.get(key)]
 
 
 @pytest.fixture
@@ -86,14 +71,14 @@ def test_a_run_killed_while_its_teacher_scores_ends_the_same(hardneg, hardneg_pr
     hardneg("resume", "cut")
     assert stores(tmp_path / "whole") == stores(tmp_path / "cut")
     assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
-    assert max(share for _, share in rows(tmp_path / "whole", "mining/mined/relabelled")) > 0
+    assert max(share for _, share in column(tmp_path / "whole", "mining/mined/relabelled")) > 0
 
 
 def test_workers_draw_from_new_lists_at_once_also_within_an_epoch(hardneg, small, separate, tmp_path):
     steps = [*small, *MINED, "remine.every_n_epochs=null", "remine.every_n_steps=4", "trainer.max_epochs=2"]
     hardneg("train", *steps, *separate("alone"))
     hardneg("train", *steps, "num_workers=2", *separate("workers"))
-    assert [step for step, _ in rows(tmp_path / "alone", "mining/mined/round")] == [0, 4, 8, 12, 16, 20]
+    assert [step for step, _ in column(tmp_path / "alone", "mining/mined/round")] == [0, 4, 8, 12, 16, 20]
     assert same(end_state(tmp_path / "alone"), end_state(tmp_path / "workers")) is None
 
 
@@ -105,7 +90,7 @@ def test_no_round_is_mined_after_the_last_step_and_a_run_that_trains_on_makes_up
     often += ["schedule=constant", "schedule.warmup=0.0", "evaluate.every_n_epochs=100"]
     hardneg("train", *often, "trainer.max_steps=18", *separate("whole"))
     hardneg("train", *often, "trainer.max_steps=15", *separate("first"))
-    assert [step for step, _ in rows(tmp_path / "first", "mining/mined/round")] == [0, 5, 10]
+    assert [step for step, _ in column(tmp_path / "first", "mining/mined/round")] == [0, 5, 10]
     last = tmp_path / "first" / "checkpoints" / "last.ckpt"
     on = [f"cache={tmp_path}/first-cache", "hydra.run.dir=on", f"ckpt_path={last}"]
     hardneg("train", *often, "trainer.max_steps=18", *on)
@@ -120,7 +105,7 @@ def test_a_round_that_is_due_at_an_epochs_end_is_mined_once_by_a_run_stopped_jus
     stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 11, signal_name: SIGTERM}"
     hardneg("train", *both, stop, *separate("cut"), code=143)
     hardneg("resume", "cut")
-    assert rows(tmp_path / "cut", "mining/mined/round") == [(0, 1), (11, 2)]
+    assert column(tmp_path / "cut", "mining/mined/round") == [(0, 1), (11, 2)]
 
 
 def test_three_stages_random_then_mined_and_old_rounds_are_removed(hardneg, small, separate, tmp_path):
@@ -134,10 +119,10 @@ def test_three_stages_random_then_mined_and_old_rounds_are_removed(hardneg, smal
         *separate("run"),
     )
     run = tmp_path / "run"
-    assert [step for step, _ in rows(run, "mining/mined/round")] == [11, 22, 33, 44]
-    counts = dict(rows(run, "negatives/mined/count"))
+    assert [step for step, _ in column(run, "mining/mined/round")] == [11, 22, 33, 44]
+    counts = dict(column(run, "negatives/mined/count"))
     assert counts[min(counts)] == 0 and counts[max(counts)] > 3.5
-    assert dict(rows(run, "mining/mined/staleness"))[21] == 9
+    assert dict(column(run, "mining/mined/staleness"))[21] == 9
     kept = {path.name for path in (tmp_path / "run-cache" / "stores").iterdir() if path.is_dir()}
     assert kept == set(stores(run)["mined"]) and len(kept) == 2
 
@@ -168,7 +153,7 @@ def test_alarms_are_raised_logged_and_audited(hardneg, small, separate, tmp_path
     said = hardneg("train", *small, *MINED, *strict, *separate("run")).stderr
     assert "ALARM mined: only" in said and "ALARM dev: dev" in said and "audit of the likeliest false negatives" in said
     for name in ("kept", "hit_rate"):  # the latter is what it was called before
-        assert rows(tmp_path / "run", f"alarms/mined/{name}") and rows(tmp_path / "run", f"mining/mined/{name}")
+        assert column(tmp_path / "run", f"alarms/mined/{name}") and column(tmp_path / "run", f"mining/mined/{name}")
     assert list((tmp_path / "run").glob("audit_step_*.md"))
 
 

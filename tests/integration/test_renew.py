@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_resume import end_state, same
+from run_folders import end_state, same
 
 from hardneg.renew import steps
 from hardneg.renew.overrides import index_words

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shlex
 
 import pytest
 import torch
 from every import in_turn
+from interrupts import CODES
+from run_folders import but_for_times, column, end_state, last, same
 
-CODES = {"SIGKILL": -9, "SIGTERM": 143}
 COMMON = ["negatives=[in_batch,bm25,random]", "trainer.max_epochs=2", "logger=csv", "checkpoint.every_n_steps=4"]
-
-
-def same(one, other):
-    """Compare nested states; returns the path of the first difference, or None."""
-    if isinstance(one, torch.Tensor):
-        return None if torch.equal(one, other) else ""
-    if isinstance(one, dict):
-        assert one.keys() == other.keys()
-        found = {key: same(one[key], other[key]) for key in one}
-        return next((f"{key}.{where}" for key, where in found.items() if where is not None), None)
-    if isinstance(one, list | tuple):
-        return next((f"{i}.{w}" for i, w in enumerate(map(same, one, other)) if w is not None), None)
-    return None if one == other else ""
-
-
-def end_state(folder):
-    state = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    return {key: state[key] for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "epoch")}
 
 
 @pytest.fixture(scope="module")
@@ -82,16 +64,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
         assert "hardneg resume" in done.stderr
     hardneg("resume", "cut")
     assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
-    assert rows(tmp_path / "whole") == rows(tmp_path / "cut")
-
-
-def rows(folder):
-    """What metrics.csv says, but for times: a run that finds the lists of another spends none on mining."""
-    with (folder / "metrics.csv").open() as file:
-        return [
-            {k: v for k, v in row.items() if v and not k.endswith(("/seconds", "_per_second"))}
-            for row in csv.DictReader(file)
-        ]
+    assert but_for_times(tmp_path / "whole") == but_for_times(tmp_path / "cut")
 
 
 def test_resume_at_an_epoch_end_goes_on_with_the_next_epoch(hardneg, hardneg_process, small, tmp_path):
@@ -101,7 +74,7 @@ def test_resume_at_an_epoch_end_goes_on_with_the_next_epoch(hardneg, hardneg_pro
         "+callbacks.stop={_target_: interrupts.Interrupt, step: 12, signal_name: SIGKILL}"  # the second epoch's first
     )
     hardneg_process("train", *arguments, stop, "hydra.run.dir=cut", code=CODES["SIGKILL"])
-    assert torch.load(tmp_path / "cut/checkpoints/last.ckpt", weights_only=True)["global_step"] == 11
+    assert last(tmp_path / "cut")["global_step"] == 11
     hardneg("resume", "cut")
     assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
 
@@ -117,8 +90,7 @@ def test_the_command_that_is_printed_for_other_words_trains_the_other_run(hardne
         said = hardneg("resume", "done", word, code=2).stderr
         _, *words = shlex.split(said.partition(":  ")[2].replace("hydra.run.dir=NEW", f"hydra.run.dir={run}"))
         hardneg(*words)
-        with (tmp_path / run / "metrics.csv").open() as file:
-            steps = [int(row["step"]) for row in csv.DictReader(file) if row.get("train/loss")]
+        steps = [step for step, _ in column(tmp_path / run, "train/loss")]
         assert steps[0] == first and steps[-1] == (11 if run == "other" else 22)
 
 

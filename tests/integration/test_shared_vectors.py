@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from test_remine import MINED, stores
-from test_resume import end_state, same
+from mined_runs import MINED, stores
+from run_folders import end_state, same
 
 from hardneg.commands import train
 from hardneg.retrieval import embed_tables, model, retriever

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_resume import end_state, same
+from run_folders import end_state, same
 
 from hardneg.stages import run_stages
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 
 import pytest
-import torch
-from test_remine import rows
+from run_folders import column, last
 
 QUICK = ["logger=csv", "evaluate.bm25=null", "trainer.max_epochs=2"]
 
@@ -22,20 +20,18 @@ def epoch_lines(stderr):
 def test_steps_epochs_rates_and_means_are_right(hardneg, small, tmp_path):
     shown = hardneg("train", *small, *QUICK, "hydra.run.dir=run")
     run = tmp_path / "run"
-    losses, means = dict(rows(run, "train/loss")), dict(rows(run, "train/epoch_loss"))
+    losses, means = dict(column(run, "train/loss")), dict(column(run, "train/epoch_loss"))
     assert list(losses) == list(range(1, 23)), "a row of step n is of the n-th step"
-    assert [step for step, _ in rows(run, "val/ndcg@10")] == [0, 11, 22], "with the point before the first step"
+    assert [step for step, _ in column(run, "val/ndcg@10")] == [0, 11, 22], "with the point before the first step"
     history = json.loads((run / "summary.json").read_text())["dev"]["history"]
-    assert dict(rows(run, "val/ndcg@10")) == pytest.approx({h["step"]: h["val/ndcg@10"] for h in history}, abs=1e-6)
-    with (run / "metrics.csv").open() as file:
-        epochs = {(int(row["step"]), row["epoch"]) for row in csv.DictReader(file) if row["epoch"]}
-    assert epochs == {(step, "1" if step <= 11 else "2") for step in range(1, 23)}
+    assert dict(column(run, "val/ndcg@10")) == pytest.approx({h["step"]: h["val/ndcg@10"] for h in history}, abs=1e-6)
+    assert set(column(run, "epoch")) == {(step, 1 if step <= 11 else 2) for step in range(1, 23)}
     assert means == pytest.approx({11: sum(list(losses.values())[:11]) / 11, 22: sum(list(losses.values())[11:]) / 11})
     assert epoch_lines(shown.stderr) == [(1, 11, round(means[11], 4)), (2, 22, round(means[22], 4))]
     # 22 steps at 0.01: up over the first 2, then down to 0 in a line.
     linear = {n: 0.01 * min((n - 1) / 2, (22 - (n - 1)) / 20) for n in range(1, 23)}
-    assert dict(rows(run, "train/lr")) == pytest.approx(linear)
-    assert all(norm > 0 for _, norm in rows(run, "train/grad_norm"))
+    assert dict(column(run, "train/lr")) == pytest.approx(linear)
+    assert all(norm > 0 for _, norm in column(run, "train/grad_norm"))
 
 
 def test_a_stop_says_the_same_step_everywhere_and_the_epochs_mean_goes_on(hardneg, small, tmp_path):
@@ -45,12 +41,12 @@ def test_a_stop_says_the_same_step_everywhere_and_the_epochs_mean_goes_on(hardne
     said = int(re.search(r"stopped at step (\d+)", stopped.stderr)[1])
     cut = tmp_path / "cut"
     assert said == json.loads((cut / "status.json").read_text())["step"]
-    assert said == torch.load(cut / "checkpoints/last.ckpt", weights_only=True)["global_step"]
-    assert said == rows(cut, "train/loss")[-1][0]
+    assert said == last(cut)["global_step"]
+    assert said == column(cut, "train/loss")[-1][0]
     resumed = hardneg("resume", "cut")
     hardneg("train", *small, *QUICK, *accumulate[:1], "hydra.run.dir=whole")
-    assert rows(cut, "train/epoch_loss") == rows(tmp_path / "whole", "train/epoch_loss")
-    assert rows(cut, "train/loss") == rows(tmp_path / "whole", "train/loss")
+    assert column(cut, "train/epoch_loss") == column(tmp_path / "whole", "train/epoch_loss")
+    assert column(cut, "train/loss") == column(tmp_path / "whole", "train/loss")
     assert [(epoch, step) for epoch, step, _ in epoch_lines(resumed.stderr)] == [(1, 6), (2, 12)]
 
 

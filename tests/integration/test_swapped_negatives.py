@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_remine import rows
-from test_resume import end_state, same
+from run_folders import column, end_state, last, same
 
 SWAP = ["negatives=[in_batch,bm25,mined]", "negatives.bm25.k=2", "negatives.mined.depth=12", "logger=csv"]
 SWAP += ["negatives.mined.sampling=top", "negatives.mined.k=3", "negatives.mined.swap.every_n_steps=4"]
@@ -17,7 +16,7 @@ SWAP += ["trainer.max_epochs=4", "remine.every_n_epochs=2", "evaluate.before=fal
 
 def swapped(folder):
     """What the run's last checkpoint says has left the lists of each source, and how much waits to be judged."""
-    callbacks = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["callbacks"]
+    callbacks = last(folder)["callbacks"]
     sources = next(state["sources"] for name, state in callbacks.items() if "SwapNegatives" in name)
     return {name: state["swapped"] for name, state in sources.items()}
 
@@ -38,8 +37,8 @@ def test_a_run_that_is_stopped_or_has_workers_swaps_what_it_would_have(hardneg, 
         for name, state in swapped(whole).items():
             there = swapped(tmp_path / other)[name]
             assert len(state["rows"]) > 0 and all(torch.equal(state[key], there[key]) for key in state)
-    shares = {name: dict(rows(whole, f"negatives/{name}/swapped")) for name in ("mined", "bm25")}
+    shares = {name: dict(column(whole, f"negatives/{name}/swapped")) for name in ("mined", "bm25")}
     assert set(shares["mined"]) <= set(range(4, 45, 4)) and set(shares["bm25"]) <= set(range(3, 45, 3))
     assert all(0 < max(share.values()) <= 1 for share in shares.values())
-    easy = dict(rows(whole, "negatives/bm25/easy"))
+    easy = dict(column(whole, "negatives/bm25/easy"))
     assert all(easy[step] >= share for step, share in shares["bm25"].items())

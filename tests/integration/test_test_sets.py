@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from run_folders import rows
 
 PAIRS = 24
 SMALL = ["data=toy", "data.docs=120", "data.queries=60", "data.names=12", "data.attributes=6", "encoder.dim=16"]
@@ -40,9 +40,8 @@ def test_splits_and_other_sets_are_tested_before_and_after_and_chosen_again(hard
     for name, mean in summary["test"]["after"].items():
         assert mean == pytest.approx(np.mean([rows["after"][name] for rows in sets.values()]))
     assert {path.name for path in (tmp_path / "run" / "test").iterdir()} == {"test.run", "dev.run", "places.run"}
-    with (tmp_path / "run" / "metrics.csv").open() as file:
-        last = {key: value for row in csv.DictReader(file) for key, value in row.items() if value}
-    assert float(last["test/places/P@1"]) == float(last["test/places/first_hit"]) == sets["places"]["after"]["P@1"]
+    tested = {key: value for row in rows(tmp_path / "run") for key, value in row.items()}
+    assert tested["test/places/P@1"] == tested["test/places/first_hit"] == sets["places"]["after"]["P@1"]
     # dev is a test set too, so what chose best.ckpt is what its test found
     assert summary["dev"]["best"] == pytest.approx(sets["dev"]["after"]["first_hit"])
     per_query = pq.read_table(tmp_path / "run" / "per_query.parquet").to_pylist()

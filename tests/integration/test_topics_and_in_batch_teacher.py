@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 
 import numpy as np
 import torch
+from run_folders import column, last
 
 from hardneg.mining import topics
 
@@ -25,17 +25,11 @@ def test_a_run_draws_by_topic_and_learns_from_two_teachers(hardneg, small, tmp_p
     assert "360 training queries in 4 clusters" in shown.stdout + shown.stderr
     assert "of the batches are of one topic" in shown.stdout + shown.stderr
     assert json.loads((tmp_path / "run/summary.json").read_text())["test"]["after"]
-    with (tmp_path / "run/metrics.csv").open() as file:
-        rows = list(csv.DictReader(file))
     for name in ("margin_mse", "margin_mse_in_batch"):
-        values = [float(row[f"train/loss/{name}"]) for row in rows if row.get(f"train/loss/{name}")]
+        values = [value for _, value in column(tmp_path / "run", f"train/loss/{name}")]
         assert values and min(values) > 0, name
     (topics,) = (tmp_path / "cache/topics").glob("*/topics.npy")
     assert set(np.load(topics)) <= {0, 1, 2, 3}
-
-
-def weights(folder):
-    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
 
 
 def test_a_run_that_goes_on_keeps_its_topics_also_without_the_cache(hardneg, small, tmp_path, monkeypatch):
@@ -49,7 +43,7 @@ def test_a_run_that_goes_on_keeps_its_topics_also_without_the_cache(hardneg, sma
     shutil.rmtree(tmp_path / "cache")
     monkeypatch.setattr(topics, "clustered", None)
     hardneg("resume", "cut")
-    whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    whole, cut = last(tmp_path / "whole")["state_dict"], last(tmp_path / "cut")["state_dict"]
     assert all(torch.equal(value, cut[name]) for name, value in whole.items())
 
 
@@ -60,5 +54,5 @@ def test_grad_cache_takes_the_gradient_of_an_in_batch_teacher_too(hardneg, small
     ]  # fmt: skip
     hardneg("train", *words, "hydra.run.dir=whole")
     hardneg("train", *words, "encoder.grad_cache=true", "encoder.tokens=400", "hydra.run.dir=parts")
-    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    whole, parts = last(tmp_path / "whole")["state_dict"], last(tmp_path / "parts")["state_dict"]
     assert all(torch.allclose(value, parts[name], atol=1e-5) for name, value in whole.items())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from every import some
-from test_remine import rows, stores
-from test_resume import end_state, same
+from mined_runs import stores
+from run_folders import column, end_state, last, same
 
 EASY = ["strategy=easy_to_hard", "negatives.mined.depth=20", "logger=csv", "checkpoint.every_n_steps=4"]
 EASY += ["evaluate.before=false", "filter=[known_positives]"]
@@ -23,21 +23,21 @@ KILL = "+callbacks.stop={_target_: interrupts.Interrupt, step: 15, signal_name: 
 
 def test_random_then_bm25_then_mined_when_it_is_due(hardneg, small, separate, tmp_path):
     hardneg("train", *small, *EASY, *separate("run"))
-    counts = {name: dict(rows(tmp_path / "run", f"negatives/{name}/count")) for name in ("random", "bm25", "mined")}
+    counts = {name: dict(column(tmp_path / "run", f"negatives/{name}/count")) for name in ("random", "bm25", "mined")}
     for stage, name in enumerate(counts):
         used = [step for step, count in counts[name].items() if count > 0]
         assert used == list(range(11 * stage + 1, 11 * stage + 12))
-    assert [step for step, _ in rows(tmp_path / "run", "mining/mined/round")] == [22]
-    assert dict(rows(tmp_path / "run", "curriculum/progress"))[23] == pytest.approx(2 / 3)
+    assert [step for step, _ in column(tmp_path / "run", "mining/mined/round")] == [22]
+    assert dict(column(tmp_path / "run", "curriculum/progress"))[23] == pytest.approx(2 / 3)
 
 
 def test_an_online_source_goes_off_and_a_temperature_falls(hardneg, small, separate, tmp_path):
     two = ["negatives=[in_batch,random]", "curriculum=two_stage", "curriculum.at=[0.25]", "logger=csv"]
     two += ["+curriculum.temperature={infonce:[0.1,0.02]}", "loss.infonce.symmetric=true"]
     hardneg("train", *small, *two, "trainer.max_epochs=2", *separate("run"))
-    in_batch = [count > 0 for _, count in rows(tmp_path / "run", "negatives/in_batch/count")]
+    in_batch = [count > 0 for _, count in column(tmp_path / "run", "negatives/in_batch/count")]
     assert in_batch == [True] * 6 + [False] * 16  # 22 batches; 0.25 of them are 5.5
-    loss = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    loss = last(tmp_path / "run")["state_dict"]
     assert loss["losses.infonce.log_temperature"].exp().item() == pytest.approx(0.02)
 
 
@@ -52,7 +52,7 @@ def test_a_killed_run_goes_on_at_its_place_in_the_curriculum(
     hardneg_process("train", *small, *moves, KILL, *separate("cut"), code=-9)
     hardneg("resume", "cut")
     assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
-    whole, cut = (rows(tmp_path / run, "curriculum/progress") for run in ("whole", "cut"))
+    whole, cut = (column(tmp_path / run, "curriculum/progress") for run in ("whole", "cut"))
     assert whole == cut
     progress = [value for _, value in whole]
     assert progress == sorted(progress) and len(set(progress)) > 2
@@ -72,7 +72,7 @@ def test_two_ranks_go_through_it_as_one(hardneg, hardneg_process, small, separat
     two = ["batch_size=16", "trainer.devices=2", "trainer.strategy=ddp", "trainer.accelerator=cpu"]
     hardneg_process("train", *common, *two, *separate("two"))
     for key in ("curriculum/progress", "negatives/random/count"):
-        assert dict(rows(tmp_path / "one", key)) == pytest.approx(dict(rows(tmp_path / "two", key)), abs=0.5)
+        assert dict(column(tmp_path / "one", key)) == pytest.approx(dict(column(tmp_path / "two", key)), abs=0.5)
     assert len(stores(tmp_path / "one")["mined"]) == len(stores(tmp_path / "two")["mined"])
     one, two = (end_state(tmp_path / run)["state_dict"] for run in ("one", "two"))
     for key, value in one.items():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import torch
-from test_resume import CODES, end_state, same
+from interrupts import CODES
+from run_folders import end_state, last, rows, same
 
 SMALL = ["encoder.dim=16", "batch_size=8", "optimizer.lr=0.01", "trainer.log_every_n_steps=1", "logger=csv"]
 NEGATIVES = ["negatives=[in_batch,queue,mined,random]", "negatives.queue.size=40", "negatives.mined.depth=20"]
@@ -29,11 +28,6 @@ def mixed(environment, tmp_path):
         "data.sets.world.names=12", "data.sets.world.attributes=6",
         "+data@data.sets.places=jsonl", "data.sets.places.path=pairs.jsonl", "data.sets.places.test_share=0.4",
     ]  # fmt: skip
-
-
-def rows(folder):
-    with (folder / "metrics.csv").open() as file:
-        return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
 
 
 @pytest.mark.parametrize("name", ["places", "both"])
@@ -58,9 +52,9 @@ def test_a_mix_trains_on_every_kind_of_negative_and_reports_set_by_set(hardneg, 
             of_sets = [rows[system][metric] for rows in summary["test_by_set"].values()]
             assert mean == pytest.approx(np.mean(of_sets))
     logged = rows(tmp_path / "run")
-    last = {key: value for row in logged for key, value in row.items()}
-    assert last["val/ndcg@10"] == pytest.approx((last["val/world/ndcg@10"] + last["val/places/ndcg@10"]) / 2)
-    assert last["test/places/mrr@10"] == summary["test_by_set"]["places"]["after"]["mrr@10"]
+    latest = {key: value for row in logged for key, value in row.items()}
+    assert latest["val/ndcg@10"] == pytest.approx((latest["val/world/ndcg@10"] + latest["val/places/ndcg@10"]) / 2)
+    assert latest["test/places/mrr@10"] == summary["test_by_set"]["places"]["after"]["mrr@10"]
     assert max(row.get("negatives/queue/filtered", 0) for row in logged) > 0, "the queue holds the other set's"
     assert all(row["negatives/mined/count"] > 3 for row in logged if "negatives/mined/count" in row)
     per_query = pq.read_table(tmp_path / "run" / "per_query.parquet").to_pylist()
@@ -95,7 +89,7 @@ def test_an_interrupted_mix_ends_as_if_it_had_not_been(hardneg, hardneg_process,
     hardneg("train", *arguments, f"cache={tmp_path}/one", "hydra.run.dir=whole")
     stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 9, signal_name: SIGKILL}"
     hardneg_process("train", *arguments, stop, f"cache={tmp_path}/two", "hydra.run.dir=cut", code=CODES["SIGKILL"])
-    assert torch.load(tmp_path / "cut/checkpoints/last.ckpt", weights_only=True)["global_step"] == 8
+    assert last(tmp_path / "cut")["global_step"] == 8
     hardneg("resume", "cut")
     assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
 

@@ -8,14 +8,11 @@ import shutil
 
 import pytest
 import torch
+from run_folders import last
 
 COMMON = ["data=toy", "data.queries=160", "data.docs=400", "batch_size=8", "negatives=[bm25,random]", "logger=csv"]
 COMMON += ["negatives.bm25.k=2", "negatives.random.k=1", "encoder.max_length=48", "evaluate.depth=10"]
 COMMON += ["optimizer.lr=1e-3", "trainer.max_epochs=2", "trainer.precision=32-true", "checkpoint.every_n_steps=3"]
-
-
-def weights(folder):
-    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
 
 
 def test_a_teacher_is_trained_killed_resumed_and_used(hardneg, hardneg_process, bert, tmp_path):
@@ -26,7 +23,7 @@ def test_a_teacher_is_trained_killed_resumed_and_used(hardneg, hardneg_process, 
     stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 7, signal_name: SIGKILL}"
     hardneg_process("train-teacher", *arguments, stop, "hydra.run.dir=cut", code=-9)
     hardneg("resume", "cut")
-    whole, cut = weights(tmp_path / "whole"), weights(tmp_path / "cut")
+    whole, cut = last(tmp_path / "whole")["state_dict"], last(tmp_path / "cut")["state_dict"]
     assert whole.keys() == cut.keys() and all(torch.equal(whole[key], cut[key]) for key in whole)
 
     summary = json.loads((tmp_path / "whole" / "summary.json").read_text())
@@ -75,6 +72,6 @@ def test_two_ranks_train_the_same_teacher_as_one_with_twice_the_batch(hardneg, h
     hardneg("train-teacher", *arguments, "hydra.run.dir=one")
     two = ["batch_size=4", "trainer.devices=2", "trainer.strategy=ddp", "trainer.accelerator=cpu"]
     hardneg_process("train-teacher", *arguments, *two, "hydra.run.dir=two")
-    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    one, two = last(tmp_path / "one")["state_dict"], last(tmp_path / "two")["state_dict"]
     for key, value in one.items():
         torch.testing.assert_close(two[key], value, rtol=1e-3, atol=1e-4)

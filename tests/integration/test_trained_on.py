@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from test_remine import MINED, rows, stores
+from mined_runs import MINED, stores
+from run_folders import column
 
 QUICK = ["logger=csv", "evaluate.bm25=null"]
 
@@ -26,8 +27,8 @@ def on(hardneg, small):
 def test_the_lists_of_a_longer_run_are_as_new_as_ever(on, tmp_path):
     words = [*MINED[:2], "evaluate.before=false"]
     on(words, words, epochs=3)
-    assert [step for step, _ in rows(tmp_path / "on", "mining/mined/round")] == [11, 22]
-    assert [age for _, age in rows(tmp_path / "on", "mining/mined/staleness")] == [*range(11)] * 2
+    assert [step for step, _ in column(tmp_path / "on", "mining/mined/round")] == [11, 22]
+    assert [age for _, age in column(tmp_path / "on", "mining/mined/staleness")] == [*range(11)] * 2
     assert stores(tmp_path / "on")["mined"][0] == stores(tmp_path / "first")["mined"][0]
 
 
@@ -35,8 +36,8 @@ def test_a_source_that_the_first_run_did_not_have_is_mined_and_judged(on, tmp_pa
     words = ["evaluate.before=false", "filter=[known_positives]"]
     more = ["negatives=[in_batch,random,mined]", "negatives.mined.depth=20"]
     said = on(["negatives=[in_batch,random]", *words], [*more, *words], epochs=2)
-    assert [step for step, _ in rows(tmp_path / "on", "mining/mined/round")] == [11]
-    assert min(count for _, count in rows(tmp_path / "on", "negatives/mined/count")) > 3.5
+    assert [step for step, _ in column(tmp_path / "on", "mining/mined/round")] == [11]
+    assert min(count for _, count in column(tmp_path / "on", "negatives/mined/count")) > 3.5
     assert "of its negatives above their positive (last third of the training)" in said.stderr
 
 
@@ -46,7 +47,7 @@ def test_a_queue_is_added_and_starts_empty_or_is_left_out(on, tmp_path, added):
     sources = [["negatives=[in_batch]", "callbacks=[ema]"], ["negatives=[in_batch,queue]", "callbacks=[ema]"]]
     on(*(sources if added else sources[::-1]), epochs=2)
     if added:
-        assert next(count for _, count in rows(tmp_path / "on", "negatives/queue/count")) == 0
+        assert next(count for _, count in column(tmp_path / "on", "negatives/queue/count")) == 0
 
 
 @pytest.mark.parametrize("learned", ["true", "false"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import hashlib
 import json
@@ -11,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from run_folders import column, rows
 
 from hardneg.config import classes
 from hardneg.mining.audit import Finding
@@ -24,9 +24,8 @@ def steps(run, metric="train/loss"):
 
 def metrics(folder):
     """metrics.csv as {metric: {step: value}}."""
-    with (folder / "metrics.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    return {k: {int(r["step"]): float(r[k]) for r in rows if r[k]} for k in rows[0] if k not in ("step", "epoch")}
+    keys = {key for row in rows(folder) for key in row} - {"step", "epoch"}
+    return {key: dict(column(folder, key)) for key in keys}
 
 
 def assert_complete(server, run, folder, strategy, group=None):
