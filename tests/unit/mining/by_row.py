@@ -1,4 +1,4 @@
-"""A miner and a teacher that go by the rows of documents, and count what they are asked."""
+"""A miner, a teacher and a filter that go by the rows of documents."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hardneg.filters.base import CandidateFilter
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.mining.base import Hits, Miner
+from hardneg.mining.pipeline import MiningRecipe, mine_and_store
 from hardneg.mining.teacher import Teacher
 
 
@@ -48,3 +50,16 @@ class Scoring(Teacher):
     def score(self, queries, docs):
         self.asked += int((docs >= 0).sum())
         return np.where(docs >= 0, docs, np.nan).astype(np.float32)
+
+
+class Below(CandidateFilter):
+    def __init__(self, limit):
+        super().__init__()
+        self.limit = limit
+
+    def __call__(self, c, positive_ids):
+        return c.ids < self.limit
+
+
+def mine(miner, training, filters, depth, cache, documents="all", teacher=None):
+    return mine_and_store(MiningRecipe(miner, depth, documents, filters, teacher), training, cache)

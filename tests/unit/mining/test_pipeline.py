@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import multiprocessing
 import os
@@ -13,28 +12,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from by_row import KNOWN, Counting, Scoring
+from by_row import KNOWN, Below, Counting, Scoring, mine
 
-from hardneg.data.tables import RetrievalData, Texts
 from hardneg.data.training_set import TrainingSet
-from hardneg.errors import DataError
 from hardneg.filters.base import CandidateFilter, prepared
 from hardneg.filters.duplicates import Duplicates
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.filters.rank_window import RankWindow
 from hardneg.filters.teacher_score import TeacherScore
-from hardneg.mining.audit import as_markdown, hardest, suspicious
-from hardneg.mining.base import mining_pool
 from hardneg.mining.bm25 import BM25
 from hardneg.mining.fused import Fused
-from hardneg.mining.health import dropped, health
+from hardneg.mining.health import health
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
 from hardneg.mining.store import Store
-from hardneg.mining.text_export import export, left_out
 from hardneg.system import cache as cache_module
 from hardneg.system import row_writer
 from hardneg.system.cache import hold, release
-from hardneg.testing.synthetic import make_data, make_qrels, make_texts, make_training
+from hardneg.testing.synthetic import make_data, make_training
 
 
 class Odd(CandidateFilter):
@@ -42,19 +36,6 @@ class Odd(CandidateFilter):
 
     def __call__(self, c, positive_ids):
         return c.ids % 2 == 0
-
-
-class Below(CandidateFilter):
-    def __init__(self, limit):
-        super().__init__()
-        self.limit = limit
-
-    def __call__(self, c, positive_ids):
-        return c.ids < self.limit
-
-
-def mine(miner, training, filters, depth, cache, documents="all", teacher=None):
-    return mine_and_store(MiningRecipe(miner, depth, documents, filters, teacher), training, cache)
 
 
 def training(labels=((0, 0), (0, 2), (2, 5)), **more):
@@ -243,68 +224,9 @@ def test_the_teacher_scores_what_cheaper_filters_left_and_its_scores_are_kept(tm
     assert store.folder != mine(Counting(), training([(0, 0)]), filters, 8, tmp_path).folder
 
 
-def test_health_in_numbers(tmp_path):
-    """Ten documents in the order of their rows; 3 is the positive and the rank window drops 0 and 1."""
-    split = make_training([(0, 3)], queries=1)
-    store = mine(Counting(), split, {**KNOWN, "rank_window": RankWindow(skip=2)}, 4, tmp_path)
-    numbers = health(store, k=3, pool=2)  # of 0 1 2 3 4 are kept: 2 4
-    assert numbers["kept"] == pytest.approx(2 / 5)
-    assert numbers["queries_short"] == 1.0
-    assert numbers["backfill"] == 1.0  # both stood below the first two ranks
-    assert numbers["above_positive"] == 0.5  # document 2 outscores the positive, 4 does not
-    later = mine(Counting(start=2), split, KNOWN, 4, tmp_path)  # 2 4 5 6
-    assert health(later, k=1, pool=2, previous=store)["overlap"] == 1.0
-    assert dropped(store) == {"kept": 2, "known_positives": 1, "rank_window": 2}
-
-
 def test_a_filter_of_live_batches_leaves_mined_lists_alone(tmp_path):
-    store = mine(Counting(), training(), {**KNOWN, "odd": LiveOdd("live")}, 6, tmp_path)
+    store = mine(Counting(), training(), {**KNOWN, "odd": Odd("live")}, 6, tmp_path)
     assert store.kept(0).tolist() == [1, 3, 4, 5, 6, 7]
-
-
-class LiveOdd(Odd):
-    pass
-
-
-def test_the_audit_shows_the_negatives_that_lead_their_positive(tmp_path):
-    split = make_training([(0, 3), (2, 0)])
-    store = mine(Counting(), split, KNOWN, 4, tmp_path)
-    found = suspicious(store, split, pool=4, n=2)
-    assert [(f.query_id, f.negative_id, f.rank) for f in found] == [("q0", "d0", 0), ("q0", "d1", 1)]
-    assert found[0].score - found[0].positive_score == 3.0
-    assert [f.negative_id for f in hardest(store, split, pool=4, n=5)] in (["d0", "d1"], ["d1", "d0"])
-    text = as_markdown("Look", found)
-    assert text.startswith("## Look") and "negative d0 (rank 0, 0.000): d text 0" in text
-
-
-@pytest.mark.parametrize(
-    ("form", "first"),
-    [
-        ("triplet", {"anchor": "q text 0", "positive": "d text 3", "negative": "d text 0"}),
-        ("n_tuple", {"anchor": "q text 0", "positive": "d text 3", "negative_1": "d text 0", "negative_2": "d text 1"}),
-        ("flag", {"query": "q text 0", "pos": ["d text 3"], "neg": ["d text 0", "d text 1"]}),
-        ("ids", {"query_id": "q0", "positive_ids": ["d3"], "negative_ids": ["d0", "d1"], "scores": [0.0, -1.0]}),
-    ],
-)
-@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
-def test_exports_for_other_tools(tmp_path, form, first, ending):
-    from datasets import load_dataset
-
-    split = make_training([(0, 3), (2, 0)])
-    store = mine(Counting(), split, KNOWN, 4, tmp_path)
-    path = tmp_path / f"out.{ending}"
-    count = export(store, split, 2, form, path)
-    kind = "json" if ending == "jsonl" else "parquet"
-    rows = load_dataset(kind, data_files=str(path), split="train", cache_dir=str(tmp_path / "hf"))
-    assert len(rows) == count == (4 if form == "triplet" else 2) and rows[0] == first
-
-
-@pytest.mark.parametrize(
-    ("form", "k", "lacking"), [("triplet", 2, 0), ("n_tuple", 2, 0), ("n_tuple", 9, 2), ("ids", 9, 0)]
-)
-def test_queries_that_an_export_lacks_are_counted(tmp_path, form, k, lacking):
-    split = make_training([(0, 3), (2, 0)])
-    assert left_out(mine(Counting(), split, KNOWN, 4, tmp_path), split, k, form) == lacking
 
 
 def test_stores_are_removed_when_nobody_holds_them_any_more(tmp_path):
@@ -339,15 +261,6 @@ def test_what_is_judged_is_in_the_name_where_it_decides(tmp_path):
     assert store(1, "drop_positives").folder == store(2, "drop_positives").folder
 
 
-def test_a_query_without_any_hit_is_short(tmp_path):
-    data = TrainingSet(
-        RetrievalData("tiny", make_texts(["apple pie", "apple tree", "cold sea"]), make_texts(["apple", "zebra"], "q"),
-                      {"train": make_qrels([(0, 0), (1, 2)])})
-    )  # fmt: skip
-    store = mine(BM25(language=None), data, KNOWN, 2, tmp_path)
-    assert not store.mined[1] and health(store, k=1, pool=2)["queries_short"] == 0.5
-
-
 def test_a_store_that_somebody_waits_for_is_not_released(tmp_path):
     """The second owner notes its claim before it looks whether the store is there."""
     store = mine_and_store(MiningRecipe(Counting(), 4, "all", KNOWN), training(), tmp_path, owner="one")
@@ -356,43 +269,6 @@ def test_a_store_that_somebody_waits_for_is_not_released(tmp_path):
     assert store.folder.exists()
     release(store.folder, "two")
     assert not store.folder.exists()
-
-
-@pytest.mark.parametrize("text", ["", "\n  \n"])
-def test_a_pool_of_no_documents_is_refused(tmp_path, text):
-    (tmp_path / "pool.txt").write_text(text)
-    with pytest.raises(DataError, match="names no document"):
-        mining_pool(training(), str(tmp_path / "pool.txt"))
-
-
-@pytest.mark.parametrize(
-    "write", [str.encode, lambda text: text.encode("utf-8-sig"), lambda text: gzip.compress(text.encode())]
-)
-def test_a_pool_is_read_as_other_files_of_ids_are(tmp_path, write):
-    """With a byte order mark, as Windows writes it, packed, and with ids that hold a blank or a line separator."""
-    names = ["d0", " d1", "d\u20282", "d3"]
-    data = make_data([(0, 0)], docs=4)
-    data = replace(data, corpus=Texts.of(names, data.corpus.texts.to_pylist()))
-    (tmp_path / "pool.txt").write_bytes(write("d0\n d1\n\nd\u20282\r\n d3 \n"))
-    assert mining_pool(TrainingSet(data, "train"), str(tmp_path / "pool.txt")).tolist() == [0, 1, 2, 3]
-    (tmp_path / "pool.txt").write_bytes(write("d0\r d1\r\rd3\r"))
-    assert mining_pool(TrainingSet(data, "train"), str(tmp_path / "pool.txt")).tolist() == [0, 1, 3]
-    (tmp_path / "pool.txt").write_bytes(b"d0\n\xe9\n")
-    with pytest.raises(DataError, match=r"pool\.txt:2: not UTF-8"):
-        mining_pool(TrainingSet(data, "train"), str(tmp_path / "pool.txt"))
-
-
-def test_parquet_knows_its_columns_where_the_first_lists_are_empty(tmp_path, monkeypatch):
-    import pyarrow.parquet as pq
-
-    from hardneg.mining import text_export as module
-
-    monkeypatch.setattr(module, "BLOCK", 1)
-    data = training([(0, 0), (1, 1)])
-    store = mine(Counting(), data, {**KNOWN, "below": Below(1)}, 4, tmp_path)
-    assert export(store, data, 2, "ids", tmp_path / "mined.parquet") == 2
-    assert pq.read_table(tmp_path / "mined.parquet")["negative_ids"].to_pylist() == [[], ["d0"]]
-    assert export(store, data, 2, "flag", tmp_path / "mined.jsonl") == 1, "a query without negatives is left out"
 
 
 WRITES, NAMES = (row_writer, "dtype_to_descr"), (cache_module, "_sync")
