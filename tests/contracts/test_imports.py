@@ -99,6 +99,17 @@ def test_nothing_needs_what_is_for_tests():
         assert room(name + ".") == "testing" or not [one for one in found if one.startswith("hardneg.testing")], name
 
 
+def test_no_test_imports_from_another_and_no_two_modules_of_tests_have_one_name():
+    """pytest imports them all by their bare names."""
+    modules = [
+        path for path in sorted((SRC.parent / "tests").rglob("*.py")) if path.stem not in ("conftest", "__init__")
+    ]
+    names = [path.stem for path in modules]
+    assert len(names) > 300 and not [name for name in names if names.count(name) > 1]
+    tests = {name for name in names if name.startswith("test_")}
+    assert not [path.name for path in modules if imported(path, late=True) & tests]
+
+
 def test_there_is_no_utils_module():
     assert not [name for name in MODULES if name.rsplit(".", 1)[-1] in ("utils", "util", "helpers", "common", "misc")]
 
