@@ -120,6 +120,16 @@ def tokens_of(tmp_path):
 
 
 @pytest.fixture
+def composing():
+    """Hydra composes from conf/."""
+    from confs import CONF
+    from hydra import initialize_config_dir
+
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield
+
+
+@pytest.fixture
 def nothing_is_loaded(monkeypatch):
     """A config is judged before any model, tokenizer or data set is touched."""
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from confs import CONF
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from omegaconf import OmegaConf
 
 from hardneg.commands.race import command_of
@@ -19,10 +19,7 @@ from hardneg.runs import status
 ARMS = {"in_batch": ["strategy=in_batch"], "bm25": ["strategy=bm25", "batch_size=128"]}
 
 
-@pytest.fixture(autouse=True)
-def composing():
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        yield
+pytestmark = pytest.mark.usefixtures("composing")
 
 
 @pytest.mark.parametrize(

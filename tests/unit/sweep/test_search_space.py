@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 
 import pytest
-from confs import CONF
-from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from omegaconf import OmegaConf
 
@@ -19,10 +17,7 @@ optuna = pytest.importorskip("optuna")
 D = optuna.distributions
 
 
-@pytest.fixture(autouse=True)
-def hydra_is_up():
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        yield
+pytestmark = pytest.mark.usefixtures("composing")
 
 
 @pytest.mark.parametrize(
