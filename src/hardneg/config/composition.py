@@ -165,17 +165,23 @@ def as_in_a_job(config: DictConfig, *place: str) -> Iterator[Path]:
 
     `place` are the keys that name the job's folder, joined as nested folders; yields that folder.
     """
-    config, before = copy.deepcopy(config), HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(config)
+    before = HydraConfig.instance().cfg
     try:
-        folder = Path(*(str(OmegaConf.select(config, key)) for key in place)).resolve()
-        known: Any = HydraConfig.get()
-        for runtime in (config.hydra.runtime, known.runtime):
-            with read_write(runtime), open_dict(runtime):
-                runtime.output_dir = str(folder)
-        yield folder
+        yield _enter_job(config, *place)
     finally:
         HydraConfig.instance().cfg = before
+
+
+def _enter_job(config: DictConfig, *place: str) -> Path:
+    """Make Hydra's own config that of this job, and return the job's folder."""
+    config = copy.deepcopy(config)
+    HydraConfig.instance().set_config(config)
+    folder = Path(*(str(OmegaConf.select(config, key)) for key in place)).resolve()
+    known: Any = HydraConfig.get()
+    for runtime in (config.hydra.runtime, known.runtime):
+        with read_write(runtime), open_dict(runtime):
+            runtime.output_dir = str(folder)
+    return folder
 
 
 @contextmanager
@@ -194,9 +200,7 @@ def compose(config_name: str, overrides: list[str]) -> DictConfig:
     cfg = GlobalHydra.instance().hydra.compose_config(  # type: ignore[union-attr]
         config_name=config_name, overrides=overrides, run_mode=RunMode.RUN, with_log_configuration=False
     )
-    with as_in_a_job(cfg, "hydra.run.dir"):
-        known = HydraConfig.instance().cfg
-    HydraConfig.instance().cfg = known
+    _enter_job(cfg, "hydra.run.dir")
     with open_dict(cfg):
         cfg.pop("hydra", None)
     OmegaConf.set_readonly(cfg, True)

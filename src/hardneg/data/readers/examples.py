@@ -103,29 +103,30 @@ class Examples:
         prompt = row.get(roles.prompt) if roles.prompt else None
         if prompt is not None and not isinstance(prompt, str):
             raise wrong_type(roles.prompt or "", prompt, "a string")
-        example = self._scored(row, roles, query, positives, negatives)
-        return Example(*example, prompt or None)
+        return self._scored(row, roles, Example(query, positives, negatives, prompt=prompt or None))
 
-    def _scored(
-        self, row: Mapping[str, Any], roles: Roles, query: str, positives: list[str], negatives: list[str]
-    ) -> tuple[str, list[str], list[str], list[float | None], list[float | None]]:
-        of_positives = _scores(row, roles.positive_scores, len(positives))
-        of_negatives = _scores(row, roles.negative_scores, len(negatives))
-        value = self._said_of(row, roles, len(positives), len(negatives))
+    def _scored(self, row: Mapping[str, Any], roles: Roles, found: Example) -> Example:
+        """Return the example with the row's scores; a label can make negatives of the column of positives."""
+        positives, negatives = len(found.positives), len(found.negatives)
+        of_positives = _scores(row, roles.positive_scores, positives)
+        of_negatives = _scores(row, roles.negative_scores, negatives)
+        value = self._said_of(row, roles, positives, negatives)
         if value is None:
-            self._refuse_unlabelled(row, roles, negatives)
-            return query, positives, negatives, of_positives, of_negatives
+            self._refuse_unlabelled(row, roles, found.negatives)
+            return replace(found, positive_scores=of_positives, negative_scores=of_negatives)
         assert roles.score is not None
         if negatives:
-            return query, positives, negatives, *_of_each(value, roles.score, len(positives), len(negatives))
+            of_positives, of_negatives = _of_each(value, roles.score, positives, negatives)
+            return replace(found, positive_scores=of_positives, negative_scores=of_negatives)
         if isinstance(value, list):
-            return self._labelled(value, roles, query, positives)
+            return self._labelled(value, roles, found)
         score = float(value) if isinstance(value, bool) else number(value)  # is_duplicate of Quora's questions
         relevant = self._relevant(score, value, roles)
-        scores: list[float | None] = (
-            [score] * len(positives) if self.positive_from is not None or not roles.labels else []
-        )
-        return (query, positives, [], scores, []) if relevant else (query, [], positives, [], scores)
+        kept = self.positive_from is not None or not roles.labels
+        scores: list[float | None] = [score] * positives if kept else []
+        if relevant:
+            return replace(found, positive_scores=scores)
+        return replace(found, positives=[], negatives=found.positives, negative_scores=scores)
 
     def _refuse_unlabelled(self, row: Mapping[str, Any], roles: Roles, negatives: list[str]) -> None:
         """Raise `BadRow` for a pair without the label that would say whether it is a positive."""
@@ -147,15 +148,13 @@ class Examples:
             log.warning(what, len(value) if isinstance(value, list) else 1, positives, negatives)
         return None
 
-    def _labelled(
-        self, values: list[Any], roles: Roles, query: str, docs: list[str]
-    ) -> tuple[str, list[str], list[str], list[float | None], list[float | None]]:
-        """Split a list of documents into positives and negatives by a list of labels or scores, one for each.
+    def _labelled(self, values: list[Any], roles: Roles, found: Example) -> Example:
+        """Split the column of positives into positives and negatives by a list of labels or scores, one for each.
 
         Without a threshold only 1 and 0 will do: `mine_hard_negatives` writes negatives after the positive, in its
         column.
         """
-        assert roles.score is not None
+        docs = found.positives
         if len(values) != len(docs):
             what = f"{roles.score!r} holds {len(values)} numbers for {len(docs)} documents"
             raise BadRow("wrong score count", what, "give one for each document")
@@ -166,9 +165,10 @@ class Examples:
             if text in sides[not relevant]:
                 raise _contradiction()
             sides[relevant][text] = score
-        scored = self.positive_from is not None
-        scores: list[list[float | None]] = [[*sides[side].values()] if scored else [] for side in (True, False)]
-        return query, [*sides[True]], [*sides[False]], *scores  # type: ignore[return-value]
+        split = replace(found, positives=[*sides[True]], negatives=[*sides[False]])
+        if self.positive_from is None:
+            return split
+        return replace(split, positive_scores=[*sides[True].values()], negative_scores=[*sides[False].values()])
 
     def _relevant(self, score: float, value: Any, roles: Roles) -> bool:
         """Whether a document with this score is a positive; raises `BadRow` for a label that does not tell."""
