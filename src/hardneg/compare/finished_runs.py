@@ -110,22 +110,30 @@ def _add_logs(folder: Path, into: Found, seen: set[Path]) -> None:
             seen.add(path.resolve())
             _add(path, into)
             continue
-        measured = {key.removeprefix("test/"): v for key, v in entry["summary"].items() if key.startswith("test/")}
-        if not measured:
+        summary = _summary_of_log(config, entry["summary"])
+        if summary is None:
             into.left_out[logs[-1]] = f"W&B run {entry['name']} has no test results (state {entry['state']})"
             continue
-        sets: dict[str, dict[str, dict[str, float]]] = {}
-        for key, value in measured.items():
-            if "/" in key:  # test/<set>/<metric>
-                name, metric = key.rsplit("/", 1)
-                sets.setdefault(name, {"after": {}})["after"][metric] = value
-        measured = {key: value for key, value in measured.items() if "/" not in key}
-        summary = {
-            **({"test_by_set": sets} if sets else {}),
-            **{"strategy": config["strategy_name"], "loss": config["loss_id"], "seed": config["seed"]},
-            **{"data": config["data_id"], "test_set": None, "test": {"after": measured}},
-        }
         into.runs.append(FinishedRun(logs[-1], summary, flat_config(config), logs))
+
+
+def _summary_of_log(config: Mapping[str, Any], logged: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the run's own summary would say of its test, from W&B's; None where no test was logged."""
+    whole: dict[str, float] = {}
+    sets: dict[str, dict[str, dict[str, float]]] = {}
+    for key, value in logged.items():
+        match key.split("/"):
+            case ["test", metric]:
+                whole[metric] = value
+            case ["test", *name, metric]:  # of one of several sets
+                sets.setdefault("/".join(name), {"after": {}})["after"][metric] = value
+    if not whole and not sets:
+        return None
+    return {
+        **({"test_by_set": sets} if sets else {}),
+        **{"strategy": config["strategy_name"], "loss": config["loss_id"], "seed": config["seed"]},
+        **{"data": config["data_id"], "test_set": None, "test": {"after": whole}},
+    }
 
 
 def flat_config(node: Mapping[str, Any]) -> dict[str, Any]:
