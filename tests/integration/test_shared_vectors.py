@@ -9,7 +9,7 @@ from mined_runs import MINED, stores
 from run_folders import end_state, same
 
 from hardneg.commands import train
-from hardneg.retrieval import embed_tables, model, retriever
+from hardneg.retrieval import embed_tables, held_vectors, model, retriever
 
 
 @pytest.fixture
@@ -36,12 +36,30 @@ def test_the_corpus_is_embedded_once_for_each_state_of_the_weights(hardneg, smal
     assert not list((tmp_path / "one/work").iterdir())
     embedded.clear()
     monkeypatch.setattr(train, "corpus_vectors", lambda *_: None)
+    monkeypatch.setattr(held_vectors, "HELD_BYTES", 0)
     hardneg("train", *arguments, "hydra.run.dir=apart", f"cache={tmp_path}/two")
     assert embedded == [documents] * 6
     assert stores(tmp_path / "shared") == stores(tmp_path / "apart")
     assert same(end_state(tmp_path / "shared"), end_state(tmp_path / "apart")) is None
     one, two = (json.loads((tmp_path / run / "summary.json").read_text()) for run in ("shared", "apart"))
     assert one["dev"] == two["dev"] and one["test"] == two["test"]
+
+
+def test_the_final_test_uses_what_the_best_evaluation_embedded(hardneg, small, tmp_path, embedded, monkeypatch):
+    arguments = [*small, "evaluate.bm25=null", "trainer.max_epochs=5", "optimizer.lr=0.03", "schedule=constant"]
+    hardneg("train", *arguments, "hydra.run.dir=held")
+    held = json.loads((tmp_path / "held/summary.json").read_text())
+    documents, curve = held["sizes"]["documents"], held["dev"]["history"]
+    assert held["dev"]["best"] not in (curve[0]["val/ndcg@10"], curve[-1]["val/ndcg@10"]), "the last is not the best"
+    assert embedded == [documents] * len(curve)
+    embedded.clear()
+    monkeypatch.setattr(held_vectors, "HELD_BYTES", 0)
+    hardneg("train", *arguments, "hydra.run.dir=apart")
+    assert embedded == [documents] * (len(curve) + 1)
+    apart = json.loads((tmp_path / "apart/summary.json").read_text())
+    assert held["dev"] == apart["dev"] and held["test"] == apart["test"]
+    for name in ("test.run", "per_query.parquet"):
+        assert (tmp_path / "held" / name).read_bytes() == (tmp_path / "apart" / name).read_bytes()
 
 
 def test_documents_that_are_not_trained_are_embedded_once_for_the_whole_run(hardneg, small, tmp_path, embedded):

@@ -33,6 +33,7 @@ from hardneg.negatives.mixture import Mixture, slots
 from hardneg.preflight.machine import check_machine
 from hardneg.preflight.trainer_arguments import check_compiled_prompt
 from hardneg.retrieval.corpus_vectors import CorpusVectors
+from hardneg.retrieval.held_vectors import HeldVectors
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.retriever import Retriever, seen
 from hardneg.retrieval.test_sets import leave_out, load_others
@@ -141,7 +142,8 @@ class EncoderParts:
         if data is training.data:
             left_out, vectors = seen(data, cfg.evaluate.leave_out), model.shared
             whole = None if vectors is None else lambda towers: vectors.of(model.with_towers(towers))
-            return Retriever(data, self.queries, self.docs, self.precision, left_out, whole)
+            held = HeldVectors() if vectors is None else None
+            return Retriever(data, self.queries, self.docs, self.precision, left_out, whole, held)
         tell_prompts(data, self.recipe.query.prompt)
         tables = token_tables(data, self.tokenizer, self.recipe.query, self.recipe.document, Path(cfg.cache))
         return Retriever(data, *tables, self.precision, seen(data, leave_out(cfg, data)))

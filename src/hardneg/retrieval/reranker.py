@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,9 +46,8 @@ class Reranker:
         """The same by split and suffix: a cross-encoder has no widths, only the full one ("")."""
         return {split: {"": run} for split, run in self.runs(network, splits, depth).items()}
 
-    def same_weights(self) -> AbstractContextManager[None]:
-        """Nothing to do: a dual encoder embeds its corpus once within the block, and a reranker has no vectors."""
-        return nullcontext()
+    def keep_vectors(self) -> None:
+        """Keep nothing: a reranker has no vectors."""
 
     @torch.inference_mode()
     def _run(self, network: CrossEncoder, split: str, depth: int) -> Run:

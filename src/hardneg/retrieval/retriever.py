@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int32
@@ -19,12 +18,12 @@ from hardneg.matrix.embedded import cut
 from hardneg.retrieval.corpus_pass import Documents, Lists
 from hardneg.retrieval.embed_tables import embed_rows, embed_table
 from hardneg.retrieval.embedding_blocks import Blocks
+from hardneg.retrieval.held_vectors import HeldVectors
 from hardneg.retrieval.metrics import Run
 from hardneg.system import collectives, distributed, split_weights
 from hardneg.system.progress import progress
 
 BLOCK = 65_536  # documents in memory at a time
-HELD_BYTES = 1024**3  # of vectors that are held for a second ranking with the same weights
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Retriever:
     Documents are embedded and compared block by block, and of several ranks each does a share: memory does not grow
     with the corpus. What is `seen` for a query is left out of its ranking. Of several data sets in one each query ranks
     the documents of its own. `whole` embeds all documents where others need the same vectors (see `CorpusVectors`);
-    null: they are embedded here, and not kept.
+    null: they are embedded here, and not kept but in `held`, where it is given.
     """
 
     data: RetrievalData
@@ -43,9 +42,7 @@ class Retriever:
     precision: str
     seen: Ragged | None = None
     whole: Callable[[Towers], Blocks] | None = None
-    _held: list[list[tuple[np.ndarray, Tensor]] | None] = field(
-        default_factory=list, init=False, repr=False, compare=False
-    )
+    held: HeldVectors | None = None
 
     def runs(
         self, towers: Towers, splits: Sequence[str], depth: int, documents: Int32[np.ndarray, " n"] | None = None
@@ -64,17 +61,10 @@ class Retriever:
         """
         return self._ranked(towers, splits, depth, list(towers.widths))
 
-    @contextmanager
-    def same_weights(self) -> Iterator[None]:
-        """Embed all documents once for all rankings within this block, in which the weights do not change.
-
-        Vectors of more than `HELD_BYTES` that are not on disk are computed again.
-        """
-        self._held.append(None)
-        try:
-            yield
-        finally:
-            self._held.clear()
+    def keep_vectors(self) -> None:
+        """Keep what the last ranking of all documents has embedded for a later one by the same weights."""
+        if self.held is not None:
+            self.held.keep()
 
     def _ranked(
         self,
@@ -118,21 +108,12 @@ class Retriever:
 
     def _documents(self, towers: Towers, documents: Int32[np.ndarray, " n"] | None) -> Documents:
         """Yield this rank's share of the documents, or of these, block by block."""
-        kept = self._held[0] if self._held and documents is None else None
-        if kept is not None:
-            yield from kept
-            return
         rows = np.arange(len(self.docs), dtype=np.int32) if documents is None else documents
         mine = rows[collectives.shard(len(rows))]
-        most = -(-len(rows) // distributed.world_size())  # of any rank: they must embed again together, or not at all
-        keep = bool(self._held) and documents is None and most * towers.dim * 4 <= HELD_BYTES
-        passed = []
-        for block in self._embedded(towers, mine, whole=documents is None):
-            if keep:
-                passed.append(block)
-            yield block
-        if keep:
-            self._held[0] = passed
+        if self.held is None or documents is not None:
+            return self._embedded(towers, mine, whole=documents is None)
+        most = -(-len(rows) // distributed.world_size())
+        return self.held.or_embedded(towers, most, lambda: self._embedded(towers, mine, whole=True))
 
     def _embedded(self, towers: Towers, rows: np.ndarray, whole: bool) -> Documents:
         """Embed these documents, or read their vectors where all have been embedded into blocks on disk."""

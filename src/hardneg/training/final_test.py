@@ -51,11 +51,10 @@ def final_test(
     step = _load(kept, module, trainer)
     module.to(trainer.strategy.root_device)  # fit has moved them back to the CPU
     dev: dict[str, Any] = {}
-    with evaluate.retriever.same_weights():
-        tested = _tested(cfg, module, evaluate)
-        if evaluate.subset is not None:
-            over_all = evaluate.compare_with_all(module, step)
-            dev = {"documents": evaluate.subset.facts(), "agreement": evaluate.agreed, "all": over_all}
+    tested = _tested(cfg, module, evaluate)
+    if evaluate.subset is not None:
+        over_all = evaluate.compare_with_all(module, step)
+        dev = {"documents": evaluate.subset.facts(), "agreement": evaluate.agreed, "all": over_all}
     best = best_dev(evaluate)
     if distributed.rank() == 0:
         module.leave(folder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from hardneg.retrieval import embed_tables, embedding_blocks
 from hardneg.retrieval import model as model_module
 from hardneg.retrieval import retriever as retriever_module
 from hardneg.retrieval.corpus_vectors import CorpusVectors
+from hardneg.retrieval.held_vectors import HeldVectors
 from hardneg.retrieval.retriever import Retriever
 from hardneg.system.progress import silent
 from hardneg.testing.synthetic import make_model
@@ -84,12 +87,33 @@ def test_evaluation_and_mining_embed_once_and_find_what_they_find_apart(toy, tmp
     assert not (tmp_path / "vectors").exists()
 
 
-def test_what_is_asked_of_the_same_weights_in_one_block_is_embedded_once(toy, tmp_path, embedded):
+def test_the_latest_weights_and_those_that_were_kept_embed_the_corpus_once(toy, tmp_path, embedded):
     model = make_model(toy, tmp_path)
-    retriever = Retriever(toy, model.queries, model.docs, "32-true")
-    with retriever.same_weights():
-        one = retriever.runs(model.towers, ["dev"], 7)["dev"]
-        retriever.nested(model.towers, ["test"], 7)
-    assert embedded() == len(toy.corpus)
-    assert np.array_equal(retriever.runs(model.towers, ["dev"], 7)["dev"].ids, one.ids)
-    assert embedded() == 2 * len(toy.corpus)
+    plain, whole = Retriever(toy, model.queries, model.docs, "32-true"), len(toy.corpus)
+    retriever = replace(plain, held=HeldVectors())
+    tower, found = model.towers.tower("document"), []
+
+    def asked(split):
+        return retriever.runs(model.towers, [split], 7)[split]
+
+    found.append(asked("dev"))
+    retriever.nested(model.towers, ["test"], 7)
+    assert embedded() == whole
+    retriever.keep_vectors()
+    best = [weight.detach().clone() for weight in tower.parameters()]
+    for times in (2, 3):
+        with torch.no_grad():
+            next(tower.parameters()).add_(0.1 * torch.randn(next(tower.parameters()).shape))
+        found.append(asked("dev"))
+        assert embedded() == times * whole and not np.array_equal(found[-1].scores, found[-2].scores)
+    with torch.no_grad():
+        for weight, kept in zip(tower.parameters(), best, strict=True):
+            weight.copy_(kept)
+    again = asked("test"), asked("dev")
+    assert embedded() == 3 * whole
+    retriever.runs(model.towers, ["dev"], 7, np.arange(9, dtype=np.int32))
+    assert embedded() == 3 * whole + 9, "some of the documents are embedded, not looked up"
+    expected = plain.runs(model.towers, ["test", "dev"], 7)
+    for run, split in zip(again, ("test", "dev"), strict=True):
+        assert np.array_equal(run.ids, expected[split].ids) and np.array_equal(run.scores, expected[split].scores)
+    assert np.array_equal(again[1].scores, found[0].scores)

@@ -78,11 +78,10 @@ class Evaluate(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Choose the subset; test the untrained model, and start the dev curve at 0. A resumed run has all of it."""
-        with self.retriever.same_weights():
-            if self.choose is not None and self.subset is None and self.dev is not None:
-                self._choose_subset(trainer, pl_module)
-            if trainer.global_step == 0 and self.test_before and self.tests:
-                self._start(trainer, pl_module)
+        if self.choose is not None and self.subset is None and self.dev is not None:
+            self._choose_subset(trainer, pl_module)
+        if trainer.global_step == 0 and self.test_before and self.tests:
+            self._start(trainer, pl_module)
 
     def _choose_subset(self, trainer: L.Trainer, trained: L.LightningModule) -> None:
         assert self.choose is not None and self.dev is not None
@@ -135,7 +134,10 @@ class Evaluate(L.Callback):
         values = self._measured(self._dev_run(ranker))
         if self.subset is not None and not self.agreed:
             self._compare(trainer.global_step, ranker, values)
-        return self._note(trainer, values)
+        means = self._note(trainer, values)
+        if self.subset is None and self.best_point is self.history[-1]:
+            self.retriever.keep_vectors()  # the run ends with testing the best weights
+        return means
 
     def compare_with_all(self, module: TrainingModule, step: int) -> dict[str, float]:
         """Rank dev over the subset and over all documents with the weights of a step; return the means over all."""

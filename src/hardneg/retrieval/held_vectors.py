@@ -1,0 +1,62 @@
+"""Vectors of a whole corpus in memory, for further rankings by weights that were asked for before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from hardneg.encoders.pretrained import weights_hash
+from hardneg.encoders.towers import DOCUMENT, Towers
+from hardneg.retrieval.corpus_pass import Documents
+
+HELD_BYTES = 512 * 1024**2  # of one state of the weights; at most two are held
+
+
+@dataclass(frozen=True)
+class _State:
+    """What one state of the weights made of the documents, block by block, in main memory."""
+
+    weights: str
+    blocks: list[tuple[np.ndarray, Tensor]]
+
+
+class HeldVectors:
+    """This rank's share of the documents' vectors by the latest weights, and by weights that were kept.
+
+    A run tests the weights that were best on dev, so it keeps those: its test then finds what that evaluation embedded.
+    Where the document tower is frozen, the corpus is embedded once.
+    """
+
+    def __init__(self) -> None:
+        self._latest: _State | None = None
+        self._kept: _State | None = None
+
+    def or_embedded(self, towers: Towers, most: int, embedded: Callable[[], Documents]) -> Documents:
+        """Yield the vectors that are held by these weights, else what `embedded` yields, which is held from then on.
+
+        `most` is the largest share of any rank: all hold their vectors or none does, so that they embed together.
+        """
+        if most * towers.dim * 4 > HELD_BYTES:
+            yield from embedded()
+            return
+        tower = towers.tower(DOCUMENT)
+        weights, device = weights_hash(tower), next(tower.parameters()).device
+        for state in (self._latest, self._kept):
+            if state is not None and state.weights == weights:
+                self._latest = state
+                for rows, vectors in state.blocks:
+                    yield rows, vectors.to(device)
+                return
+        self._latest = None  # before the new ones need room
+        blocks = []
+        for rows, vectors in embedded():
+            blocks.append((rows, vectors.cpu()))
+            yield rows, vectors
+        self._latest = _State(weights, blocks)
+
+    def keep(self) -> None:
+        """Keep those of the latest weights while others come, in place of what was kept before."""
+        self._kept = self._latest
