@@ -142,8 +142,7 @@ class EncoderParts:
         if data is training.data:
             left_out, vectors = seen(data, cfg.evaluate.leave_out), model.shared
             whole = None if vectors is None else lambda towers: vectors.of(model.with_towers(towers))
-            held = HeldVectors() if vectors is None else None
-            return Retriever(data, self.queries, self.docs, self.precision, left_out, whole, held)
+            return Retriever(data, self.queries, self.docs, self.precision, left_out, whole, HeldVectors())
         tell_prompts(data, self.recipe.query.prompt)
         tables = token_tables(data, self.tokenizer, self.recipe.query, self.recipe.document, Path(cfg.cache))
         return Retriever(data, *tables, self.precision, seen(data, leave_out(cfg, data)))

@@ -33,7 +33,7 @@ class Retriever:
     Documents are embedded and compared block by block, and of several ranks each does a share: memory does not grow
     with the corpus. What is `seen` for a query is left out of its ranking. Of several data sets in one each query ranks
     the documents of its own. `whole` embeds all documents where others need the same vectors (see `CorpusVectors`);
-    null: they are embedded here, and not kept but in `held`, where it is given.
+    null: they are embedded here. `held` keeps vectors in memory for rankings by the same weights; null: none are kept.
     """
 
     data: RetrievalData

@@ -46,7 +46,7 @@ BAD_QRELS = {
 
 @pytest.fixture(autouse=True)
 def garbage_waits():
-    """Keep finalisers of other tests' objects from running at the bottom of a deep line's recursion, where they fail."""
+    """Keep finalisers of earlier tests' objects from running deep in a long line's recursion, where they fail."""
     gc.disable()
     yield
     gc.enable()
