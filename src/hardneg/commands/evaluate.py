@@ -23,6 +23,7 @@ from hardneg.retrieval.metrics import Run, per_query, resolve
 from hardneg.retrieval.retriever import Retriever, seen
 from hardneg.retrieval.test_sets import TestSet, fingerprints, leave_out, load_others, nested_runs, test_sets
 from hardneg.runs import results
+from hardneg.runs.data_named import check_data_named
 from hardneg.runs.folder import with_checkpoint
 from hardneg.runs.provenance import other_paths, provenance
 from hardneg.runs.tested_data import open_tested, trained_on
@@ -35,6 +36,7 @@ def evaluate(cfg: DictConfig) -> None:
     """Print the table and write the rankings, per_query.parquet and summary.json; of several ranks the first does."""
     check_machine(cfg)
     cfg = with_checkpoint(cfg)
+    check_data_named(cfg)
     with process_group.from_launcher(cfg.device):
         _evaluate(cfg)
         agreement.barrier()

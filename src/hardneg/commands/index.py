@@ -28,6 +28,7 @@ def index(cfg: DictConfig) -> None:
     from hardneg.data.open_set import open_documents
     from hardneg.data.tables import RetrievalData
     from hardneg.encoders import checkpoint
+    from hardneg.runs.data_named import check_data_named
     from hardneg.runs.folder import with_checkpoint
     from hardneg.serving.backends.base import Backend
     from hardneg.serving.builder import Builder
@@ -37,6 +38,7 @@ def index(cfg: DictConfig) -> None:
     from hardneg.system.screen import before_command, in_short, shortest
 
     cfg = with_checkpoint(cfg)
+    check_data_named(cfg)
     backend: Backend = classes.build(cfg.index)
     backend.check()
     encoder = TextEncoder(checkpoint.load(cfg.ckpt_path), cfg.device, cfg.precision, cfg.width)

@@ -19,6 +19,7 @@ from hardneg.mining.score_histograms import draw
 from hardneg.mining.store import Store
 from hardneg.mining.text_export import check_export, export, left_out
 from hardneg.negatives.stored import Stored
+from hardneg.runs.data_named import check_data_named
 from hardneg.runs.folder import with_checkpoint
 from hardneg.runs.mining_setting import open_setting, stored_sources
 from hardneg.serving.from_index import opens
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 def mine(cfg: DictConfig) -> None:
     """Mine every chosen source, print the outcome, and write report, figure and export into the run folder."""
     cfg = with_checkpoint(cfg)
+    check_data_named(cfg)
     check_export(cfg.export.form, cfg.export.path)
     sources = stored_sources(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir).resolve()

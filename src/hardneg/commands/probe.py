@@ -18,6 +18,7 @@ from hardneg.mining.base import mining_pool
 from hardneg.mining.hidden_positives import Hidden, Leak, hide
 from hardneg.mining.hidden_positives import probe as measure
 from hardneg.mining.relabel import with_relabelling
+from hardneg.runs.data_named import check_data_named
 from hardneg.runs.folder import with_checkpoint
 from hardneg.runs.mining_setting import filters_for_mining, open_setting, stored_sources
 from hardneg.serving.from_index import opens
@@ -37,6 +38,7 @@ def probe(cfg: DictConfig) -> None:
     Raises `ConfigError` for a share outside 0 to 1.
     """
     cfg = with_checkpoint(cfg)
+    check_data_named(cfg)
     if not 0 < cfg.share < 1:
         raise ConfigError(f"share={cfg.share} must lie between 0 and 1")
     sources = stored_sources(cfg)
