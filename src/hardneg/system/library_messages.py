@@ -30,13 +30,14 @@ def silence_libraries() -> None:
     if os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] == "1":
         _no_bars()
     logging.getLogger("huggingface_hub").propagate = False  # it has a handler of its own: each line came twice
-    # httpx tells of each request, as to a Qdrant server.
+    # httpx tells of each request, as to a Qdrant server, and matplotlib that it has looked for fonts.
     known = (
         "lightning.fabric.utilities.distributed",
         "lightning.pytorch.utilities.rank_zero",
         "lightning.pytorch.accelerators.cuda",
         "faiss.loader",
         "httpx",
+        "matplotlib.font_manager",
     )
     for noisy in known:
         logging.getLogger(noisy).setLevel(logging.WARNING)

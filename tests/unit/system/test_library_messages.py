@@ -41,9 +41,11 @@ def test_who_wants_bars_sets_the_variable(bars):
     assert logging.is_progress_bar_enabled()
 
 
-def test_requests_to_a_server_are_not_told_one_by_one():
+@pytest.mark.parametrize("name", ["httpx", "matplotlib.font_manager"])
+def test_requests_to_a_server_and_a_first_search_for_fonts_are_not_told(name, monkeypatch):
+    monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
     silence_libraries()
-    assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
+    assert logging.getLogger(name).level == logging.WARNING and not logging.getLogger(name).isEnabledFor(logging.INFO)
 
 
 def test_what_lightning_says_is_in_the_log_also_where_it_came_first(monkeypatch, caplog):
