@@ -37,6 +37,19 @@ class KillInEvaluation(L.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+class InLastEvaluation(L.Callback):
+    """Send the process a signal when the last epoch ends, before its evaluation, once per run folder."""
+
+    def __init__(self, signal_name: str) -> None:
+        self.signal = getattr(signal, signal_name)
+
+    def on_train_epoch_end(self, trainer, *_):
+        mark = os.path.join(trainer.default_root_dir, "interrupted")
+        if trainer.current_epoch + 1 == trainer.max_epochs and not os.path.exists(mark):
+            open(mark, "w").close()
+            os.kill(os.getpid(), self.signal)
+
+
 class ByRow(Teacher):
     """Scores a document by its row, a tenth of a logit each."""
 

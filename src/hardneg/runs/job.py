@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hardneg.config import composition, run_identity
-from hardneg.config.command_words import command_named
+from hardneg.config.command_words import command_line, command_named
 from hardneg.config.run_summary import read_summary
 from hardneg.errors import ConfigError, JobFailed, Paused, Pruned, RankLost, UserError
 from hardneg.runs import lost_rank, status
@@ -171,7 +171,8 @@ def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
         return None
     except KeyboardInterrupt:
         status.write(folder, state="interrupted")
-        log.error("interrupted")
+        again = f"; go on with: {command_line('resume', folder)}" if (folder / CHECKPOINTS / LAST).is_file() else ""
+        log.error("interrupted%s", again)
         sys.exit(INTERRUPTED[0])
     except SystemExit as stop:
         orderly = stop.code in INTERRUPTED

@@ -36,7 +36,7 @@ from hardneg.training.callbacks.cut_epoch import CutEpoch
 from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.callbacks.follow_curriculum import FollowCurriculum
 from hardneg.training.callbacks.follow_plateau import FollowPlateau
-from hardneg.training.callbacks.interrupt import SaveOnSigterm, orderly_stop
+from hardneg.training.callbacks.interrupt import SaveOnSigterm, end_before_the_test, orderly_stop
 from hardneg.training.callbacks.judge_negatives import JudgeNegatives
 from hardneg.training.callbacks.keep_checkpoints import best_checkpoint, last_checkpoints
 from hardneg.training.callbacks.kept_rate import KeptRate
@@ -109,6 +109,7 @@ def fit(
             name = f"debug={cfg.debug}" if cfg.get("debug") else "trainer.fast_dev_run"
             log.info("%s: %s done, in %s; a trial has no results", name, counted(trainer.global_step, "step"), folder)
             return None
+        end_before_the_test(trainer, folder)
         best = final_test(cfg, folder, trainer, module, evaluate, time.perf_counter() - started, told)
         for one in callbacks_of(trainer, JudgeNegatives):
             one.tell(trainer, cfg, folder)

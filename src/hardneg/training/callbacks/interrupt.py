@@ -15,7 +15,7 @@ import lightning as L
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from hardneg.config.command_words import command_line
-from hardneg.system import collectives, distributed
+from hardneg.system import agreement, collectives, distributed
 from hardneg.training.trainer_state import at_a_step
 
 log = logging.getLogger(__name__)
@@ -133,6 +133,20 @@ def orderly_stop(trainer: L.Trainer) -> Iterator[None]:
 def in_main_thread() -> bool:
     """Whether this is the thread that signals reach; Python lets no other have a handler."""
     return threading.current_thread() is threading.main_thread()
+
+
+def end_before_the_test(trainer: L.Trainer, folder: Path) -> None:
+    """End as `orderly_stop` does where a signal came after the last step, in the evaluation there, and none has heard.
+
+    The test may take long; a resumed run does it. Every rank must ask: the signal may have reached one of them.
+    """
+    number = next(filter(None, agreement.everyone(_AT_ONCE.signal)), None)
+    if number is None:
+        return
+    if trainer.is_global_zero:
+        again = command_line("resume", folder)
+        log.warning("stopped at step %d, before the test; go on with: %s", trainer.global_step, again)
+    raise SystemExit(128 + number if trainer.is_global_zero else 0)
 
 
 @contextmanager
