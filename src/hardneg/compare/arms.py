@@ -35,6 +35,15 @@ class Arm:
         sources = {key.split(".")[1] for key in run.config if key.startswith("negatives.")}
         return (sources or {run.summary["strategy"]}) == {"in_batch"}
 
+    @property
+    def cost(self) -> str | None:
+        """The steps of its runs and the documents that each embedded for a query; None where a run does not tell."""
+        told = [run.cost for run in self.runs.values()]
+        if None in told:
+            return None
+        steps, documents = (sorted({one[place] for one in told if one}) for place in (0, 1))
+        return f"{_range(steps, ',')} x {_range(documents, '.1f')}"
+
     def means(self, metric: str) -> Float[np.ndarray, " S"]:
         """The test metric of each seed."""
         return np.array([run.mean(metric) for run in self.runs.values()])
@@ -68,6 +77,11 @@ class Arm:
     def minus_by_seed(self, other: Arm, metric: str) -> Float[np.ndarray, " S"]:
         """The differences of the means by shared seed."""
         return np.array([self.runs[s].mean(metric) - other.runs[s].mean(metric) for s in self.shared(other)])
+
+
+def _range(values: Sequence[int | float], form: str) -> str:
+    """The lowest and the highest of sorted numbers, or the only one."""
+    return " to ".join(dict.fromkeys(f"{value:{form}}" for value in (values[0], values[-1])))
 
 
 def seed_table(by_arm: Mapping[str, Arm], metric: str) -> Float[np.ndarray, "A S"]:

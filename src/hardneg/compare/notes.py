@@ -30,7 +30,19 @@ def notes_on(by_arm: Mapping[str, Arm], table: Comparison) -> list[str]:
         if also := unnamed_differences(arm, base):
             more = f" and {len(also) - 4} more" if len(also) > 4 else ""
             notes.append(f"{name} differs from the baseline also in {', '.join(also[:4])}{more}.")
-    return notes + _cautions(table) + _power(table)
+    return notes + _cost(by_arm, table.baseline) + _cautions(table) + _power(table)
+
+
+def _cost(by_arm: Mapping[str, Arm], baseline: str) -> list[str]:
+    """Say what the arms trained with, where that differs: equal steps are not equal documents, nor equal time."""
+    alike: dict[str, list[str]] = {}
+    for name in sorted(by_arm, key=lambda name: (name != baseline, name)):
+        if (cost := by_arm[name].cost) is not None:
+            alike.setdefault(cost, []).append(name)
+    if len(alike) < 2:
+        return []
+    told = "; ".join(f"{cost} ({', '.join(arms)})" for cost, arms in alike.items())
+    return [f"Trained at unequal cost, in steps x documents embedded a query: {told}."]
 
 
 def _cautions(table: Comparison) -> list[str]:

@@ -73,6 +73,13 @@ class FinishedRun:
         """The seed that pairs it with the runs of other arms."""
         return self.summary["seed"]
 
+    @property
+    def cost(self) -> tuple[int, float] | None:
+        """Its steps and the documents embedded for a query in each; None where its summary does not have both."""
+        steps, rates = self.summary.get("steps"), self.summary.get("throughput") or {}
+        queries, documents = (rates.get(f"{name}_per_second") for name in ("queries", "documents"))
+        return (steps, documents / queries) if steps and queries and documents else None
+
     def mean(self, metric: str) -> float:
         """The mean over the test queries; raises `UserError` for a metric that was not measured."""
         measured = self.summary["test"]["after"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import gzip
+import json
+import shutil
 import time
 from dataclasses import replace
 
@@ -55,6 +57,21 @@ def test_what_must_be_said_is_said(tmp_path):
     assert "c-infonce shares no seed with the baseline" in notes
     assert "Two seeds" in notes and "ONE SEED" not in notes
     assert "b-infonce is not resolved: this design finds 0." in notes
+
+
+def test_what_arms_trained_with_is_said_where_it_differs(tmp_path):
+    for name, steps, documents in (("in_batch", 40, 1000.0), ("bm25", 40, 5001.2), ("random", 50, 5000.0)):
+        for folder in sweep(tmp_path / name, {name: 0.4}).iterdir():
+            told = json.loads((folder / "summary.json").read_text())
+            told |= {"steps": steps, "throughput": {"queries_per_second": 1000.0, "documents_per_second": documents}}
+            (folder / "summary.json").write_text(json.dumps(told))
+    said = "Trained at unequal cost, in steps x documents embedded a query: "
+    (note,) = (note for note in compared(tmp_path).notes if note.startswith(said))
+    assert note == f"{said}40 x 1.0 (in_batch-infonce); 40 x 5.0 (bm25-infonce); 50 x 5.0 (random-infonce)."
+    shutil.rmtree(tmp_path / "in_batch")
+    shutil.rmtree(tmp_path / "random")
+    sweep(tmp_path / "other", {"other": 0.4})  # of before there were such numbers
+    assert not any("cost" in note for note in compared(tmp_path).notes)
 
 
 def test_one_seed_is_tested_over_queries_with_a_warning(tmp_path):
