@@ -23,17 +23,18 @@ SWEEP = "multirun.yaml"  # in a sweep's folder: Hydra's own config, with the wor
 BEST_TRIAL = "best.yaml"  # in a search's folder, when it has ended: its best words
 
 
-def refuse_used(folder: Path, cfg: DictConfig, training: bool) -> None:
+def refuse_used(folder: Path, cfg: DictConfig, training: bool, claimed: bool = False) -> None:
     """Raise `ConfigError` for a folder with another run's results: they would be lost, or taken for this one's.
 
     A training that is not complete goes on there, from a checkpoint of its own. What is no training may be asked for
-    once more, with the same config.
+    once more, with the same config. `claimed`: this process holds the folder's lock, so that nobody is at work there.
     """
     goes_on = training and run_identity.goes_on(cfg.get("ckpt_path"), folder)
     # A rank that is not the first has no say: of a run on several machines the first is at work there already.
     begins = not goes_on and launch.first_rank()
-    found = status.once_left(folder) if begins else status.read(folder)
-    at_work = found is not None and found["state"] == "running"
+    look = run_identity.written_status if claimed else status.once_left if begins else status.read
+    found = look(folder)
+    at_work = not claimed and found is not None and found["state"] == "running"
     if begins and at_work:
         raise ConfigError(f"{folder} is at work; wait for its end, or choose another hydra.run.dir")
     complete = is_complete(folder) and (found is None or found["state"] == "done")

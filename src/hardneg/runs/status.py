@@ -8,7 +8,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ LEFT = (  # files that an attempt goes on with, of whatever part of the code
 PATIENCE = 60.0  # seconds that an earlier attempt has to finish its step, after its launcher was killed
 
 Status = dict[str, Any]
+
+_claimed: dict[Path, ExitStack] = {}
 
 
 def read(folder: Path) -> Status | None:
@@ -71,9 +73,26 @@ def begin(folder: Path, **fields: Any) -> None:
     write(folder, **fields, **process, state="running", error=None)
 
 
+def claim(folder: Path) -> None:
+    """Hold the folder's lock from now until the end of the next `held`; raises as that does.
+
+    For what is done between the look at a folder and the work in it: Hydra writes the config there.
+    """
+    if folder not in _claimed:
+        with ExitStack() as stack:
+            stack.enter_context(_locked(folder))
+            _claimed[folder] = stack.pop_all()
+
+
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which a kill releases; raises `UserError` if another process keeps it."""
+    with _claimed.pop(folder, None) or _locked(folder):
+        yield
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / LOCK, lambda: _at_work(folder), PATIENCE):
         yield

@@ -21,6 +21,7 @@ from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config, check_places
 from hardneg.preflight.writable import check_writable
+from hardneg.runs import status
 from hardneg.runs.folder import holds, new_folder, refuse_used
 from hardneg.runs.job import as_typed
 from hardneg.sweep.jobs import Job, announce, check_folders, expand
@@ -69,6 +70,9 @@ class Preflight(Callback):
                 launch.check_count(cfg.trainer.devices * cfg.trainer.num_nodes)
             folder = Path(config.hydra.run.dir)
             folder = folder if named or not launch.first_rank() else new_folder(folder)
+            if launch.first_rank():  # before Hydra writes there; another run may have begun since, or ended
+                status.claim(folder.resolve())
+                refuse_used(folder, cfg, training, claimed=True)
             return {"folder": str(folder), "settings": run_identity.settings(config)}
 
         with stopping_at_errors(command), as_in_a_job(config, "hydra.run.dir"):
