@@ -11,7 +11,7 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from hardneg.config.command_words import to_type
+from hardneg.config.command_words import in_shell, quoted, to_type
 from hardneg.config.package_lines import hidden_override
 from hardneg.config.refused_arguments import REFUSED
 from hardneg.config.studies import own_folder
@@ -41,8 +41,12 @@ def in_plain_words(error: Exception, command: str | None = None) -> str:
         if "=" not in word and not word.startswith("~"):
             run = f"; did you mean {to_type('ckpt_path', word)}?" if Path(word).exists() else ""
             return f"{word}: arguments have the form KEY=VALUE{run}"
-        quote = "quote values that contain = , [ ] { } or spaces, as in 'data.path=\"a=b\"'"
-        return f"{str(error).splitlines()[0]}; {quote}"
+        quote = "quote values that contain = , [ ] { }, spaces or letters beyond a to z"
+        key, _, value = word.partition("=")
+        one = value[:1] not in ("[", "{")  # of a list or a dictionary it is an item that needs quotes
+        shown = in_shell([f"{key}={quoted(value)}"]) if one else "'data.path=\"a=b\"'"
+        said = str(error).splitlines()[0].removeprefix("LexerNoViableAltException: ")
+        return f"{said}; {quote}, as in {shown}"
     if isinstance(error, MissingConfigException) and "/" in option:
         group, name = option.rsplit("/", 1)
         return _unknown_option(group, name, error.options or _options(group))

@@ -44,6 +44,8 @@ def answer(*words, command="train"):
         (["negatives=[mined]", "negatives.mined.swap.every=9"], "did you mean negatives.mined.swap.every_n_steps?"),
         (["bm25"], "bm25: arguments have the form KEY=VALUE"),
         (["data.path=a=b"], "quote values that contain"),
+        (["data.path=Büro"], "letters beyond a to z, as in \"data.path='Büro'\""),
+        (["data.columns={query: größe}"], "letters beyond a to z, as in 'data.path=\"a=b\"'"),
         (["experiment=rocketqa_small"], "hardneg stages rocketqa_small"),
     ],
 )
