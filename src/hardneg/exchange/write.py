@@ -18,11 +18,11 @@ from hardneg.encoders.checkpoint import Trained
 from hardneg.encoders.dense_layers import Dense, DenseLayer, full_name
 from hardneg.encoders.file_hashes import write_hashes
 from hardneg.encoders.lora import Adapted
-from hardneg.encoders.pooling import parts
-from hardneg.encoders.static import Static
+from hardneg.encoders.pooling import parts, pooling
+from hardneg.encoders.static import Static, StaticTower
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.encoders.transformer import Transformer
-from hardneg.encoders.transformer_tower import width_of
+from hardneg.encoders.transformer_tower import TransformerTower, width_of
 from hardneg.errors import ConfigError
 
 
@@ -69,7 +69,7 @@ def is_routed(recipe: EncoderRecipe) -> bool:
 
 def _chain(trained: Trained, side: str) -> list[Module]:
     recipe, tower = trained.recipe, trained.towers.tower(side)
-    if isinstance(recipe, Static):
+    if isinstance(recipe, Static) and type(tower) is StaticTower:
         if tower.unknown is not None and not recipe.unit_vectors:
             raise ConfigError(
                 "sentence-transformers averages unknown words too, which this encoder leaves out, as model2vec does;"
@@ -77,28 +77,36 @@ def _chain(trained: Trained, side: str) -> list[Module]:
             )
         length = getattr(recipe, side).longest
         chain = [Module("StaticEmbedding", partial(_write_static, tower, trained.tokenizer, length))]
-    elif isinstance(recipe, Transformer):
+    elif isinstance(recipe, Transformer) and type(tower) is TransformerTower:
         check_known(recipe)
+        if tower.pool != pooling(recipe.pooling):  # of a recipe of somebody's own
+            raise ConfigError(f"encoder._target_: sentence-transformers has no pooling as {_kind(recipe)} has it")
         modes = [names.POOLING_MODES[part] for part in parts(recipe.pooling)]
         flags: dict[str, Any] = {flag: mode in modes for mode, flag in names.POOLING_FLAGS.items()}
         if modes != [mode for mode in names.POOLING_FLAGS if mode in modes]:
             flags = {"pooling_mode": modes}  # flags, which every version reads, imply a fixed order
-        pooling = {
+        of_pooling = {
             "word_embedding_dimension": width_of(tower.model),
             **flags,
             "include_prompt": recipe.include_prompt is not False,
         }
         chain = [
             Module("Transformer", partial(_write_transformer, tower, trained.tokenizer, recipe)),
-            Module("Pooling", partial(_write_config, pooling)),
+            Module("Pooling", partial(_write_config, of_pooling)),
             *(
-                Module("Dense", partial(_write_dense, spec, layer))
-                for spec, layer in zip(recipe.layers_behind, tower.dense, strict=True)  # type: ignore[arg-type]
+                Module("Dense", partial(_write_dense, spec, layer))  # type: ignore[arg-type]
+                for spec, layer in zip(recipe.layers_behind, tower.dense, strict=True)
             ),
         ]
     else:
-        raise ConfigError(f"encoder._target_: sentence-transformers has no module for a {type(recipe).__name__}")
+        raise ConfigError(f"encoder._target_: sentence-transformers has no module for a {_kind(recipe)}")
     return [*chain, Module("Normalize", partial(_write_config, {}))] if recipe.unit_vectors else chain
+
+
+def _kind(recipe: EncoderRecipe) -> str:
+    """A recipe as it is called in a config, without the module where it is one of ours."""
+    kind = type(recipe)
+    return kind.__name__ if kind.__module__.startswith("hardneg.") else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def check_known(recipe: Transformer) -> None:

@@ -18,7 +18,7 @@ from hardneg.encoders import checkpoint
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
-from hardneg.exchange.write import check_known
+from hardneg.exchange.write import check_known, write
 from hardneg.retrieval.metrics import per_query
 from hardneg.retrieval.retriever import Retriever
 
@@ -29,6 +29,19 @@ sentence_transformers = pytest.importorskip("sentence_transformers")
 def test_what_sentence_transformers_has_not_is_refused(key):
     with pytest.raises(ConfigError, match=f"encoder.{next(iter(key))}="):
         check_known(Transformer(model="any", **key))
+
+
+@pytest.mark.parametrize("kind", ["mean", "static"])
+def test_a_tower_of_somebodys_own_is_not_taken_for_one_of_ours(kind, trained, tmp_path):
+    own = checkpoint.load(trained(NODES[kind]))
+    tower = own.towers.tower(DOCUMENT)
+    if kind == "mean":
+        tower.pool = lambda hidden, mask: hidden.amax(dim=1)
+        with pytest.raises(ConfigError, match="no pooling as Transformer has it"):
+            write(own, tmp_path / "pool")
+    tower.__class__ = type("Own", (type(tower),), {})
+    with pytest.raises(ConfigError, match=f"no module for a {type(own.recipe).__name__}"):
+        write(own, tmp_path / "tower")
 
 
 def theirs(folder, data):
