@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import socket
@@ -21,6 +22,8 @@ from hardneg.config.run_summary import SUMMARY
 from hardneg.errors import UserError
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.file_lock import locked
+
+log = logging.getLogger(__name__)
 
 FILE, LOCK = STATUS, ".lock"
 STATES = ("running", "failed", "interrupted", "waiting", "paused", "trial", "pruned", "done")
@@ -106,8 +109,11 @@ def _at_work(folder: Path) -> UserError:
 
 def once_left(folder: Path) -> Status | None:
     """Return what the folder's status says once nobody is at work there, or after `PATIENCE` whoever is."""
-    end = time.monotonic() + PATIENCE
+    end, told = time.monotonic() + PATIENCE, False
     while (found := read(folder)) is not None and found["state"] == "running" and time.monotonic() < end:
+        if not told:  # nothing else is shown meanwhile
+            log.warning("%s is at work; waiting up to %d seconds for its end", folder, PATIENCE)
+            told = True
         time.sleep(min(1.0, PATIENCE / 10))
     return found
 

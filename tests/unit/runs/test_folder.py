@@ -92,13 +92,14 @@ def test_results_of_another_command_are_not_overwritten_and_its_own_may_be_made_
             refuse_used(tmp_path / "run", other, training)
 
 
-def test_a_run_at_work_keeps_its_folder_and_nothing_of_it_is_touched(tmp_path, monkeypatch):
+def test_a_run_at_work_keeps_its_folder_and_nothing_of_it_is_touched(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(status, "PATIENCE", 0.05)  # which an earlier attempt has to finish its step
     cfg = compose()
     with status.held(tmp_path / "run"):
         status.begin(tmp_path / "run", identity=run_identity.identity(cfg))
         with pytest.raises(ConfigError, match=r"run is at work; wait for its end, or choose another hydra\.run\.dir"):
             refuse_used(tmp_path / "run", cfg, training=True)
+        assert [line for line in caplog.messages if "run is at work; waiting up to" in line] == caplog.messages[:1]
         monkeypatch.setenv("NODE_RANK", "1")  # of a run whose first rank is at work there
         refuse_used(tmp_path / "run", cfg, training=True)
         monkeypatch.delenv("NODE_RANK")
