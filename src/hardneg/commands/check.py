@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from rich.text import Text
 
 from hardneg.config import classes
+from hardneg.config.command_words import is_data
 from hardneg.data.open_set import open_documents
 from hardneg.errors import ConfigError
 from hardneg.runs.folder import with_checkpoint
@@ -19,7 +20,7 @@ from hardneg.serving.freshness import Freshness, examine
 from hardneg.serving.index_folder import IndexFolder
 from hardneg.serving.manifest import NAME
 from hardneg.serving.reader_hold import Hold
-from hardneg.serving.rebuild_command import is_data, with_absolute_paths
+from hardneg.serving.rebuild_command import with_absolute_paths
 from hardneg.serving.text_encoder import TextEncoder
 from hardneg.system.terminal_tables import console_at, laid_out, print_title
 

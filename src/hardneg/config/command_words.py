@@ -20,6 +20,11 @@ def key_of(word: str) -> str:
     return word.lstrip("+~").partition("=")[0]
 
 
+def is_data(word: str) -> bool:
+    """Whether a word is about the data set: data=..., data.path=..., +data@..."""
+    return key_of(word).split(".")[0].split("@")[0] == "data"
+
+
 def quoted(value: object) -> str:
     """A value for a word of the command line, as Hydra reads it: whatever a path contains, it stays one value."""
     # Within quotes a backslash counts only before a quote and at the end, where each stands for two.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hardneg.config.command_words import key_of
+from hardneg.config.command_words import is_data, key_of
 from hardneg.errors import ConfigError
 from hardneg.serving.builds import Build
-from hardneg.serving.rebuild_command import is_data
 
 GIVEN = ("encoder", "init_from", "from_index", "ckpt_path", "stages")  # by the plan itself
 OF_INDEX = ("switch", "keep", "rebuild", "shard", "width", "index")

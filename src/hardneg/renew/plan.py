@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from hardneg.config import classes, composition
-from hardneg.config.command_words import key_of, quoted, to_type
+from hardneg.config.command_words import is_data, key_of, quoted, to_type
 from hardneg.config.run_identity import settings
 from hardneg.data.open_set import open_set
 from hardneg.data.other_sets import splits_of
@@ -23,7 +23,7 @@ from hardneg.preflight.config import check_config
 from hardneg.renew.overrides import GIVEN, check, index_words
 from hardneg.serving.builds import Build
 from hardneg.serving.index_folder import IndexFolder
-from hardneg.serving.rebuild_command import is_data, with_absolute_paths
+from hardneg.serving.rebuild_command import with_absolute_paths
 from hardneg.system.cache import fingerprint
 
 PLACE, NOTE = "renewals", "renewal.json"  # a folder in that of the index; the note on a renewal's outcome, in its own

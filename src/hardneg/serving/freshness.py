@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hardneg.config.command_words import as_value, command_line
+from hardneg.config.command_words import as_value, command_line, is_data
 from hardneg.data.tables import Texts
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import UserError
@@ -17,7 +17,6 @@ from hardneg.serving.backends.base import Vectors
 from hardneg.serving.builds import Build
 from hardneg.serving.compare_vectors import compare
 from hardneg.serving.documents import Documents
-from hardneg.serving.rebuild_command import is_data
 from hardneg.serving.shards import Shard
 from hardneg.serving.text_encoder import TextEncoder
 from hardneg.system.counts_in_words import counted

@@ -10,11 +10,6 @@ from hardneg.config.command_words import as_value, key_of
 from hardneg.runs.saved_config import DATA_PLACES
 
 
-def is_data(word: str) -> bool:
-    """Whether a word is about the data set: data=..., data.path=..., +data@..."""
-    return key_of(word).split(".")[0].split("@")[0] == "data"
-
-
 def with_absolute_paths(data: dict[str, Any], words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """Return a data node, and the words that name it, with absolute paths; a set on the hub keeps its name."""
     places = {
