@@ -96,11 +96,14 @@ class PgVector(Backend):
         try:
             connection = library.connect(self.dsn, autocommit=True)
             connection.execute("SET client_min_messages = warning")
-            connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+            # A server that only reads, as a standby, refuses the other statement also where there is nothing to make.
+            if not connection.execute("SELECT FROM pg_extension WHERE extname = 'vector'").fetchall():
+                connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
         except library.Error as error:
             raise UserError(
                 f"index.dsn={self.dsn!r}: {str(error).strip()}; PostgreSQL must run there, with the extension pgvector"
-                " installed"
+                " installed, and where this role may not make it, its administrator types CREATE EXTENSION vector in"
+                " this database"
             ) from error
         return connection
 
