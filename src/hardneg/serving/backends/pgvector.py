@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from jaxtyping import Float32
 
 from hardneg.errors import ConfigError, UserError
 from hardneg.serving.backends.base import Backend, Vectors
+
+log = logging.getLogger(__name__)
 
 LONGEST = 24  # bytes of a name; PostgreSQL cuts at 63, and two hashes and the graph's suffix follow it
 WIDEST = 1000  # hnsw.ef_search takes no more
@@ -76,10 +79,20 @@ class PgVector(Backend):
         folder.mkdir(parents=True, exist_ok=True)
 
     def switch(self, folder: Path) -> None:
-        """Point the view to this build, in one transaction, so that it always has a table."""
-        with self.connect() as connection, connection.transaction():
-            connection.execute(_sql("DROP VIEW IF EXISTS {}", self.name))
-            connection.execute(_sql("CREATE VIEW {} AS SELECT id, vector FROM {}", self.name, self._table(folder)))
+        """Point the view to this build at once: it always has a table, and keeps who may read it."""
+        statement, names = "{} AS SELECT id, vector FROM {}", (self.name, self._table(folder))
+        with self.connect() as connection:
+            try:
+                connection.execute(_sql(f"CREATE OR REPLACE VIEW {statement}", *names))
+            except _library().errors.InvalidTableDefinition:  # another number of dimensions is another type
+                with connection.transaction():
+                    connection.execute(_sql("DROP VIEW {}", self.name))
+                    connection.execute(_sql(f"CREATE VIEW {statement}", *names))
+                log.warning(
+                    "the view %s was made anew, as its vectors have other dimensions: grant other roles again what they"
+                    " may do with it",
+                    self.name,
+                )
 
     def drop(self, folder: Path) -> None:
         """Drop the table."""
