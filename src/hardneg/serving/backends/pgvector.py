@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,21 @@ log = logging.getLogger(__name__)
 
 LONGEST = 24  # bytes of a name; PostgreSQL cuts at 63, and two hashes and the graph's suffix follow it
 WIDEST = 1000  # hnsw.ef_search takes no more
+
+
+@contextmanager
+def saying() -> Iterator[None]:
+    """Turn what PostgreSQL refuses into a `UserError` that says why, and what would help."""
+    library = _library()
+    try:
+        yield
+    except library.errors.InsufficientPrivilege as error:
+        raise UserError(
+            f"PostgreSQL: {error.diag.message_primary}; a role that indexes makes and drops tables, as by GRANT USAGE,"
+            " CREATE ON SCHEMA public TO ROLE, and one that searches reads them"
+        ) from error
+    except library.Error as error:
+        raise UserError(f"PostgreSQL: {str(error).strip()}") from error
 
 
 @dataclass(frozen=True)
@@ -57,6 +73,7 @@ class PgVector(Backend):
         """Connect, and have the extension there."""
         self.connect().close()
 
+    @saying()
     def create(self, folder: Path, dim: int, documents: int) -> PgVectors:
         """Make the table, unless a killed build left it."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -69,6 +86,7 @@ class PgVector(Backend):
         """Connect to the build's table."""
         return PgVectors(self.connect(), self._table(folder), self)
 
+    @saying()
     def copy(self, source: Path, folder: Path) -> None:
         """Copy the table."""
         new, old = self._table(folder), self._table(source)
@@ -78,6 +96,7 @@ class PgVector(Backend):
             connection.execute(_sql("ALTER TABLE {} ADD PRIMARY KEY (id)", new))
         folder.mkdir(parents=True, exist_ok=True)
 
+    @saying()
     def switch(self, folder: Path) -> None:
         """Point the view to this build at once: it always has a table, and keeps who may read it."""
         statement, names = "{} AS SELECT id, vector FROM {}", (self.name, self._table(folder))
@@ -94,6 +113,7 @@ class PgVector(Backend):
                     self.name,
                 )
 
+    @saying()
     def drop(self, folder: Path) -> None:
         """Drop the table."""
         with self.connect() as connection:
@@ -163,6 +183,7 @@ class PgVectors(Vectors):
                 self.connection = made
         return self.connection.execute(statement, values)
 
+    @saying()
     def upsert(self, ids: Sequence[str], vectors: Float32[np.ndarray, "N D"]) -> None:
         """Copy rows to the server, and merge them by id."""
         with self.connection.transaction(), self.connection.cursor() as cursor:
@@ -173,10 +194,12 @@ class PgVectors(Vectors):
             merge = "INSERT INTO {} SELECT * FROM staged ON CONFLICT (id) DO UPDATE SET vector = EXCLUDED.vector"
             cursor.execute(_sql(merge, self.table))
 
+    @saying()
     def delete(self, ids: Sequence[str]) -> None:
         """Delete rows."""
         self.connection.execute(_sql("DELETE FROM {} WHERE id = ANY(%s)", self.table), [list(ids)])
 
+    @saying()
     def search(self, queries: Float32[np.ndarray, "Q D"], k: int) -> list[list[tuple[str, float]]]:
         """Ask for each query; pgvector's <#> is the negative inner product."""
         ask = "SELECT id, -(vector <#> %s::vector) FROM {} ORDER BY vector <#> %s::vector LIMIT %s"
@@ -189,6 +212,7 @@ class PgVectors(Vectors):
             out.append([(str(name), float(score)) for name, score in found])
         return out
 
+    @saying()
     def fetch(self, ids: Sequence[str]) -> Float32[np.ndarray, "N D"]:
         """Read rows."""
         statement = _sql("SELECT id, vector::text FROM {} WHERE id = ANY(%s)", self.table)
@@ -199,10 +223,12 @@ class PgVectors(Vectors):
                 out[place] = json.loads(held[name])
         return out
 
+    @saying()
     def count(self) -> int:
         """What PostgreSQL counts."""
         return int(self._ask(_sql("SELECT count(*) FROM {}", self.table)).fetchone()[0])
 
+    @saying()
     def save(self) -> None:
         """Build the graph, if one is wanted; after the rows, which is faster."""
         if self.recipe.hnsw:
