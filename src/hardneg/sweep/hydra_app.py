@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,8 @@ from hardneg.system.library_messages import silence_libraries
 from hydra_plugins.hardneg import Optuna, Processes, Race
 
 log = logging.getLogger(__name__)
+
+CHECK = "_check_help"  # of argparse, from Python 3.14 on
 
 
 def start(command: str, rest: list[str], entry: Entry) -> None:
@@ -58,13 +61,29 @@ def start(command: str, rest: list[str], entry: Entry) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # pass errors on to us: for an unknown key Hydra advises to add it with a +
     try:
         app = hydra.main(config_path=composition.CONFIG_PATH, config_name=command.replace("-", "_"), version_base="1.3")
-        with hydras_own_whitelist_off(), _in_words(command, rest), checked_where_shown(rest):
+        with hydras_own_whitelist_off(), _help_unread(), _in_words(command, rest), checked_where_shown(rest):
             app(task)()
     except JobFailed:  # it has said why
         sys.exit(1)
     finally:
         if Preflight.sweep is not None:
             _tell(Preflight.sweep)
+
+
+@contextmanager
+def _help_unread() -> Iterator[None]:
+    """Let Hydra 1.3 start on Python 3.14, which reads an option's help as it is added.
+
+    One of Hydra's is no string before it is shown; Hydra 1.4 leaves out the same check.
+    """
+    checked = getattr(ArgumentParser, CHECK, None)
+    if checked is not None:
+        setattr(ArgumentParser, CHECK, lambda *_: None)
+    try:
+        yield
+    finally:
+        if checked is not None:
+            setattr(ArgumentParser, CHECK, checked)
 
 
 @contextmanager
