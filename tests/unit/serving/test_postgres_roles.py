@@ -100,6 +100,19 @@ def test_a_role_that_may_make_no_table_is_told_what_it_needs(server, role, tmp_p
 LONG = "".join(random.Random(0).choices(ascii_lowercase, k=6000))
 
 
+def test_a_role_that_may_not_make_the_extension_is_told_who_does(server, role, tmp_path):
+    import psycopg
+
+    connection, dsn = server
+    connection.execute(f"CREATE DATABASE {role}_empty")  # the extension is trusted here, and this role makes nothing
+    try:
+        empty = psycopg.conninfo.make_conninfo(of_role(dsn, role), dbname=f"{role}_empty")
+        with pytest.raises(UserError, match=r"(?s)permission denied.*administrator types CREATE EXTENSION vector"):
+            PgVector(str(tmp_path), dsn=empty).check()
+    finally:
+        connection.execute(f"DROP DATABASE {role}_empty")
+
+
 @pytest.mark.parametrize(("name", "said"), [("a\0b", "NUL"), (LONG, "exceeds btree")], ids=["nul", "long"])
 def test_an_id_that_postgresql_does_not_take_is_refused_in_words(index, name, said):
     backend, folder = index("aa")

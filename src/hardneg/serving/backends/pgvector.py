@@ -128,15 +128,18 @@ class PgVector(Backend):
         library = _library()
         try:
             connection = library.connect(self.dsn, autocommit=True)
+        except library.Error as error:
+            raise UserError(f"index.dsn={self.dsn!r}: {str(error).strip()}; PostgreSQL must run there") from error
+        try:
             connection.execute("SET client_min_messages = warning")
             # A server that only reads, as a standby, refuses the other statement also where there is nothing to make.
             if not connection.execute("SELECT FROM pg_extension WHERE extname = 'vector'").fetchall():
                 connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
         except library.Error as error:
+            connection.close()
             raise UserError(
-                f"index.dsn={self.dsn!r}: {str(error).strip()}; PostgreSQL must run there, with the extension pgvector"
-                " installed, and where this role may not make it, its administrator types CREATE EXTENSION vector in"
-                " this database"
+                f"index.dsn={self.dsn!r}: {str(error).strip()}; pgvector must be installed at that server, and where"
+                " this role may not make extensions, its administrator types CREATE EXTENSION vector in the database"
             ) from error
         return connection
 
