@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from hardneg.errors import UserError
 from hardneg.serving.http.batcher import Batcher, Failed, Full
 
 
@@ -76,6 +77,24 @@ def test_one_requests_failure_is_its_own_and_the_worker_goes_on():
         assert await batcher.submit(["c"], 3) == ["c:3"]
 
     assert run(scenario)[0] == (["a", "bad", "b"], 3)
+
+
+def test_a_failure_that_says_what_is_wrong_is_logged_in_a_line_and_any_other_with_its_stack(caplog):
+    def ask(texts, k):
+        raise UserError("the database is down") if texts == ["known"] else ValueError("unknown")
+
+    async def main():
+        batcher = Batcher(ask, 4, 8)
+        batcher.start()
+        for text in ("known", "unknown"):
+            with pytest.raises(Failed):
+                await batcher.submit([text], 1)
+        batcher.stop()
+
+    asyncio.run(main())
+    known, unknown = caplog.records
+    assert known.getMessage() == "a search failed: the database is down" and not known.exc_info
+    assert unknown.exc_info
 
 
 def test_a_panic_that_is_no_exception_ends_one_request_and_not_the_worker():

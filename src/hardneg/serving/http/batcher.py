@@ -13,6 +13,8 @@ from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from hardneg.errors import UserError
+
 log = logging.getLogger(__name__)
 
 
@@ -115,7 +117,10 @@ class Batcher:
             return [list(islice(found, len(job.texts))) for job in batch]
         except BaseException as error:  # a panic in a tokenizer is no Exception, and must not end the worker
             if len(batch) == 1:
-                log.error("a search failed", exc_info=error)
+                if isinstance(error, UserError):  # it says all, as while a database is down: no stack for each request
+                    log.error("a search failed: %s", error)
+                else:
+                    log.error("a search failed", exc_info=error)
                 return [error]
         return [Failed() if job.future.cancelled() else self._answers([job])[0] for job in batch]
 
