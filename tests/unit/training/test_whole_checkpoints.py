@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from pickle import PicklingError
 
 import lightning as L
 import pytest
@@ -71,7 +72,7 @@ def test_a_kill_in_the_middle_of_writing_leaves_the_earlier_checkpoint(tmp_path,
 def test_an_error_while_it_is_written_leaves_the_earlier_checkpoint(tmp_path):
     io, path = WholeCheckpoints(), tmp_path / "last.ckpt"
     io.save_checkpoint({"step": 1}, path)
-    with pytest.raises(AttributeError, match="local"):
+    with pytest.raises((AttributeError, PicklingError), match="local"):  # the second from Python 3.14 on
         io.save_checkpoint({"no plain value": lambda: None}, path)
     assert torch.load(path, weights_only=True) == {"step": 1} and os.listdir(tmp_path) == ["last.ckpt"]
 
