@@ -7,10 +7,10 @@ import uuid
 from string import ascii_lowercase
 
 import pytest
-from synthetic import random_units
 
 from hardneg.errors import UserError
 from hardneg.serving.backends.pgvector import PgVector
+from hardneg.testing.synthetic import random_units
 
 DIM = 16
 UNITS = random_units(8, DIM).detach().numpy()
