@@ -23,6 +23,7 @@ def test_the_second_of_two_runs_in_one_folder_leaves_the_results_of_the_first(ha
     monkeypatch.setattr("hardneg.sweep.check_jobs.refuse_used", then_ends)
     said = hardneg(*words, "seed=2", "hydra.run.dir=one", code=2).stderr
     assert "one holds a training run already" in said and "it is complete" in said
+    assert not status._claimed, "a process that goes on, as a notebook's, does not keep the folder"
     for file, text in first.items():
         assert (tmp_path / "one" / file).read_text() == text
     assert json.loads(first["summary.json"])["seed"] == 1
@@ -30,8 +31,8 @@ def test_the_second_of_two_runs_in_one_folder_leaves_the_results_of_the_first(ha
 
 def test_a_claimed_folder_is_held_until_the_work_there_ends(tmp_path, monkeypatch):
     monkeypatch.setattr(status, "PATIENCE", 0.05)
-    status.claim(tmp_path)
-    status.claim(tmp_path)
+    status.claim(tmp_path, lambda: None)
+    status.claim(tmp_path, lambda: None)
     assert status.held_by_somebody(tmp_path)
     with status.held(tmp_path):
         assert status.held_by_somebody(tmp_path)

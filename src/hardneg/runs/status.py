@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -76,15 +76,18 @@ def begin(folder: Path, **fields: Any) -> None:
     write(folder, **fields, **process, state="running", error=None)
 
 
-def claim(folder: Path) -> None:
-    """Hold the folder's lock from now until the end of the next `held`; raises as that does.
+def claim(folder: Path, look: Callable[[], None]) -> None:
+    """Hold the folder's lock from now until the end of the next `held`, unless `look` raises; raises as both do.
 
     For what is done between the look at a folder and the work in it: Hydra writes the config there.
     """
-    if folder not in _claimed:
-        with ExitStack() as stack:
-            stack.enter_context(_locked(folder))
-            _claimed[folder] = stack.pop_all()
+    stack = _claimed.pop(folder, None)  # where this process got no further than here before
+    if stack is None:
+        stack = ExitStack()
+        stack.enter_context(_locked(folder))
+    with stack:
+        look()
+        _claimed[folder] = stack.pop_all()
 
 
 @contextmanager

@@ -71,8 +71,7 @@ class Preflight(Callback):
             folder = Path(config.hydra.run.dir)
             folder = folder if named or not launch.first_rank() else new_folder(folder)
             if launch.first_rank():  # before Hydra writes there; another run may have begun since, or ended
-                status.claim(folder.resolve())
-                refuse_used(folder, cfg, training, claimed=True)
+                status.claim(folder.resolve(), lambda: refuse_used(folder, cfg, training, claimed=True))
             return {"folder": str(folder), "settings": run_identity.settings(config)}
 
         with stopping_at_errors(command), as_in_a_job(config, "hydra.run.dir"):
