@@ -45,11 +45,16 @@ def test_contrasts_name_arms_and_add_up_to_nothing(study_modules, name, tmp_path
 def test_sets_of_a_start_are_its_own(study_modules, tmp_path):
     """A start that costs more has its own sets; those of the others stay, and all can be named on the command line."""
     design = study_modules[0]
-    for start, sets in (("static", ["nl2bash", "squad-sent", "medquad", "obliqa"]), ("tuned", ["nl2bash-1500-once"])):
+    sets = ["nl2bash", "squad-sent", "medquad", "obliqa"]
+    for start, of_start in (("static", sets), ("tuned", [f"{name}-1500-once" for name in sets])):
         study = design.read(EXPERIMENTS / "17_ladder", tmp_path, start)
-        assert list(study.sets) == sets
-        words = design.job(study, tmp_path, start, "nl2bash-1500", "bm25", 2e-5, 1).words
-        assert f"data.path={tmp_path}/nl2bash-1500" in words
+        assert list(study.sets) == of_start
+        for name in sets:
+            part = design.job(study, tmp_path, start, f"{name}-1500", "bm25", 2e-5, 1).words
+            once = design.job(study, tmp_path, start, f"{name}-1500-once", "bm25", 2e-5, 1).words
+            assert [w for w in part if w.startswith("data.path=")][-1] == f"data.path={tmp_path}/{name}-1500"
+            further = [word for word in once if word not in part and not word.startswith("hydra.run.dir=")]
+            assert further == ["trainer.max_epochs=1", "evaluate.every_n_epochs=1"]
 
 
 @pytest.mark.parametrize("start", ["trimmed", "tuned"])
