@@ -21,6 +21,7 @@ def test_a_stop_after_the_last_step_comes_before_the_test(hardneg, small, tmp_pa
     hardneg(*words, "hydra.run.dir=whole")
     one, other = (json.loads((tmp_path / f / "summary.json").read_text()) for f in (name, "whole"))
     assert one["test"] == other["test"] and one["dev"] == other["dev"]
+    assert one["throughput"]["queries"] == other["throughput"]["queries"] and one["throughput"]["train_seconds"] > 0
 
 
 def test_ctrl_c_in_the_test_says_how_to_go_on(hardneg, small, tmp_path, monkeypatch):

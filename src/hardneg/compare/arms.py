@@ -37,12 +37,12 @@ class Arm:
 
     @property
     def cost(self) -> str | None:
-        """The steps of its runs and the documents that each embedded for a query; None where a run does not tell."""
-        told = [run.cost for run in self.runs.values()]
-        if None in told:
+        """The queries of its runs and the documents that they embedded for each; None where no run tells."""
+        told = [run.cost for run in self.runs.values() if run.cost is not None]
+        if not told:
             return None
-        steps, documents = (sorted({one[place] for one in told if one}) for place in (0, 1))
-        return f"{_range(steps, ',')} x {_range(documents, '.1f')}"
+        queries, documents = map(sorted, zip(*told, strict=True))
+        return f"{_range(queries, ',')} x {_range(documents, '.1f')}"
 
     def means(self, metric: str) -> Float[np.ndarray, " S"]:
         """The test metric of each seed."""

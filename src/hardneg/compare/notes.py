@@ -42,7 +42,7 @@ def _cost(by_arm: Mapping[str, Arm], baseline: str) -> list[str]:
     if len(alike) < 2:
         return []
     told = "; ".join(f"{cost} ({', '.join(arms)})" for cost, arms in alike.items())
-    return [f"Trained at unequal cost, in steps x documents embedded a query: {told}."]
+    return [f"Trained at unequal cost, in queries x documents embedded for each: {told}."]
 
 
 def _cautions(table: Comparison) -> list[str]:

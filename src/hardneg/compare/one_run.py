@@ -75,10 +75,9 @@ class FinishedRun:
 
     @property
     def cost(self) -> tuple[int, float] | None:
-        """Its steps and the documents embedded for a query in each; None where its summary does not have both."""
-        steps, rates = self.summary.get("steps"), self.summary.get("throughput") or {}
-        queries, documents = (rates.get(f"{name}_per_second") for name in ("queries", "documents"))
-        return (steps, documents / queries) if steps and queries and documents else None
+        """The queries that it trained with, and the documents embedded for each; None where its summary has neither."""
+        told = self.summary.get("throughput") or {}
+        return (told["queries"], told["documents_per_query"]) if "queries" in told else None
 
     def mean(self, metric: str) -> float:
         """The mean over the test queries; raises `UserError` for a metric that was not measured."""

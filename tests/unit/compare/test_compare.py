@@ -60,14 +60,14 @@ def test_what_must_be_said_is_said(tmp_path):
 
 
 def test_what_arms_trained_with_is_said_where_it_differs(tmp_path):
-    for name, steps, documents in (("in_batch", 40, 1000.0), ("bm25", 40, 5001.2), ("random", 50, 5000.0)):
+    for name, queries, documents in (("in_batch", 1280, 1.0), ("bm25", 1280, 5.0), ("random", 1600, 5.0)):
         for folder in sweep(tmp_path / name, {name: 0.4}).iterdir():
             told = json.loads((folder / "summary.json").read_text())
-            told |= {"steps": steps, "throughput": {"queries_per_second": 1000.0, "documents_per_second": documents}}
+            told |= {"throughput": {"queries": queries, "documents_per_query": documents}}
             (folder / "summary.json").write_text(json.dumps(told))
-    said = "Trained at unequal cost, in steps x documents embedded a query: "
+    said = "Trained at unequal cost, in queries x documents embedded for each: "
     (note,) = (note for note in compared(tmp_path).notes if note.startswith(said))
-    assert note == f"{said}40 x 1.0 (in_batch-infonce); 40 x 5.0 (bm25-infonce); 50 x 5.0 (random-infonce)."
+    assert note == f"{said}1,280 x 1.0 (in_batch-infonce); 1,280 x 5.0 (bm25-infonce); 1,600 x 5.0 (random-infonce)."
     shutil.rmtree(tmp_path / "in_batch")
     shutil.rmtree(tmp_path / "random")
     sweep(tmp_path / "other", {"other": 0.4})  # of before there were such numbers

@@ -42,4 +42,16 @@ def test_rates_count_all_ranks_and_leave_out_what_comes_between(tmp_path, monkey
     assert logged == [{"train/queries_per_second": 8.0, "train/documents_per_second": 24.0}]
     clock.on_train_end(trainer, module)
     told = overall(trainer, tmp_path / "summary.json")
-    assert told == pytest.approx({"train_seconds": 4.0, "queries_per_second": 8.0, "documents_per_second": 24.0})
+    rates = {"train_seconds": 4.0, "queries_per_second": 8.0, "documents_per_second": 24.0}
+    assert told == pytest.approx({**rates, "queries": 32, "documents_per_query": 3.0})
+
+
+def test_a_resumed_run_counts_on_from_its_checkpoint(tmp_path):
+    before, after, trainer = Throughput(), Throughput(), MagicMock(spec=L.Trainer)
+    before.total, before.trained = {"queries": 60, "documents": 180}, 5.0
+    before.seen, before.seconds = {"queries": 4, "documents": 12}, 3.0  # of no row yet
+    after.load_state_dict(before.state_dict())
+    trainer.callbacks = [after]
+    after.on_train_end(trainer, MagicMock(spec=L.LightningModule))
+    told = overall(trainer, tmp_path)
+    assert (told["train_seconds"], told["queries_per_second"], told["queries"]) == (8.0, 8.0, 64)

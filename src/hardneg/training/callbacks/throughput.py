@@ -23,7 +23,7 @@ class Throughput(L.Callback):
     Loading counts, and checkpoints within epochs; evaluation and mining do not: this comes before them, and `again`
     after them starts the clock again. Documents are the slots of a batch: its positives and drawn negatives. It reads
     only the clock and shapes, and so waits for no device; where a device lags behind, a row shows the host's rate,
-    which evens out over the rows.
+    which evens out over the rows. Checkpoints hold what was counted, so that a resumed run counts on.
     """
 
     def __init__(self) -> None:
@@ -66,9 +66,20 @@ class Throughput(L.Callback):
         """Add what no row has counted."""
         self._add_up()
 
+    def state_dict(self) -> dict[str, Any]:
+        """What the run has trained with so far, and for how long."""
+        return {"total": self._all(), "trained": self.trained + self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Count on from there."""
+        self.total, self.trained = dict(state_dict["total"]), state_dict["trained"]
+
+    def _all(self) -> dict[str, int]:
+        return {name: self.total[name] + self.seen[name] for name in NAMES}
+
     def _add_up(self) -> None:
         self.trained += self.seconds
-        self.total = {name: self.total[name] + self.seen[name] for name in NAMES}
+        self.total = self._all()
         self.seen, self.seconds = dict.fromkeys(NAMES, 0), 0.0
 
 
@@ -82,14 +93,19 @@ class _Again(L.Callback):
 
 
 def overall(trainer: L.Trainer, folder: Path) -> dict[str, float]:
-    """The rates of this process's whole training, and its `train_seconds`; a resumed run's are those since then.
+    """The rates of the whole training, its `train_seconds`, its `queries`, and the documents embedded for each.
 
-    A run that had made its last step before is only tested again: it keeps the rates in its summary.
+    A run that ended with an earlier version, whose checkpoints do not hold them, keeps those in its summary when it is
+    tested again.
     """
     found = callbacks_of(trainer, Throughput)[0]
     if not found.trained:
         with suppress(DataError, KeyError):  # it is written again, whatever it holds
             if (before := read_summary(folder)) is not None:
                 return before["throughput"]
-    rates = {f"{name}_per_second": round(found.total[name] / found.trained, 1) for name in NAMES if found.trained}
-    return {"train_seconds": round(found.trained, 2), **rates}
+    if not found.trained:
+        return {"train_seconds": 0.0}
+    rates = {f"{name}_per_second": round(found.total[name] / found.trained, 1) for name in NAMES}
+    queries, documents = (found.total[name] for name in NAMES)
+    counts = {"queries": queries, "documents_per_query": documents / queries}
+    return {"train_seconds": round(found.trained, 2), **rates, **counts}
