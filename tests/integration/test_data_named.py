@@ -23,6 +23,32 @@ def test_data_of_the_run_are_asked_for_where_the_default_would_be_taken(hardneg,
     hardneg("evaluate", f"ckpt_path={of_pairs}", "data=jsonl", f"data.path={tmp_path}/pairs.jsonl")
 
 
+def test_an_experiment_of_ones_own_names_the_data(hardneg, of_pairs, tmp_path):
+    (tmp_path / "conf/experiment").mkdir(parents=True)
+    preset = "# @package _global_\ndefaults:\n  - override /data: jsonl\ndata:\n  path: pairs.jsonl\n"
+    (tmp_path / "conf/experiment/on_pairs.yaml").write_text(preset)
+    hardneg("evaluate", "--config-dir", "conf", "+experiment=on_pairs", f"ckpt_path={of_pairs}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "said"),
+    [
+        ("jsonl", "pairs.jsonl", "trained on data=jsonl data.path={here}/pairs.jsonl, and"),  # an experiment named it
+        ("live", "pairs.jsonl", "trained on data.path={here}/pairs.jsonl, and"),  # a kind of that run's own configs
+        ("jsonl", "${oc.env:NOT_SET}/pairs.jsonl", "trained on data=jsonl "),
+    ],
+)
+def test_words_that_can_be_typed_are_made_of_the_config_where_the_run_has_none(
+    hardneg, of_pairs, tmp_path, kind, path, said
+):
+    (of_pairs / ".hydra/overrides.yaml").write_text("[]\n" if kind == "jsonl" else "[data=live]\n")
+    hydra = of_pairs / ".hydra/hydra.yaml"
+    hydra.write_text(hydra.read_text().replace("data: jsonl", f"data: {kind}"))
+    config = of_pairs / ".hydra/config.yaml"
+    config.write_text(config.read_text().replace("path: pairs.jsonl", f"path: {path}"))
+    assert said.format(here=tmp_path) in hardneg("evaluate", f"ckpt_path={of_pairs}", code=2).stderr
+
+
 def test_a_run_of_the_default_needs_no_word(hardneg, of_pairs):
     config = of_pairs / ".hydra" / "config.yaml"
     config.write_text(config.read_text().replace("hardneg.data.readers.jsonl.Jsonl", "hardneg.data.pydocs.PyDocs"))
