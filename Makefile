@@ -14,9 +14,8 @@ quickstart: say-quickstart $(VENV)/.minilm    ## train the main job on the built
 
 say-quickstart:
 	@echo "1. Packages into $(VENV), once: PyTorch is most of it, and your network decides how long it takes."
-	@echo "2. The run: your Python's library is read, its functions are embedded three times (before training, for"
-	@echo "   dev, after), and in between MiniLM trains for about 40 steps, which is three fifths of the work. All of it"
-	@echo "   took five minutes of processor time, measured with one thread on a shared x86 server."
+	@echo "2. The run: your Python's library is read, its functions are embedded before training and after it, and in"
+	@echo "   between MiniLM trains for about 40 steps, which is most of the work. It takes minutes."
 
 test: $(VENV)/.dev             ## run the tests, a process a core
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder

@@ -16,8 +16,8 @@ from hardneg.system import agreement, distributed
 class CorpusVectors:
     """Blocks on disk, in a folder of this run, named by all that determines them: weights, tokens, rows, precision.
 
-    A dev evaluation and the mining round after it, several sources that mine in one round, and the final test where the
-    best weights are the last: all use what the first of them has computed. So does a run that was killed and resumed.
+    A dev evaluation and the mining round after it, and several sources that mine in one round: all use what the first
+    of them has computed. So does a run that was killed and resumed, and the final test by the last weights.
     They belong to one state of the weights at a time: another state's replace them, unless somebody still reads them,
     as a fused miner of the current weights and their average reads both. Every rank asks.
     """

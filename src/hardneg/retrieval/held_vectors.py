@@ -12,7 +12,7 @@ from hardneg.encoders.pretrained import weights_hash
 from hardneg.encoders.towers import DOCUMENT, Towers
 from hardneg.retrieval.corpus_pass import Documents
 
-HELD_BYTES = 512 * 1024**2  # of one state of the weights; at most two are held
+HELD_BYTES = 512 * 1024**2  # of one state of the weights on one rank; at most two are held
 
 
 @dataclass(frozen=True)
