@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from hardneg.encoders.pretrained import weights_hash
 from hardneg.encoders.towers import DOCUMENT, Towers
 from hardneg.retrieval.corpus_pass import Documents
+from hardneg.system.split_weights import bit_sums
 
 HELD_BYTES = 512 * 1024**2  # of one state of the weights on one rank; at most two are held
 
@@ -19,7 +19,7 @@ HELD_BYTES = 512 * 1024**2  # of one state of the weights on one rank; at most t
 class _State:
     """What one state of the weights made of the documents, block by block, in main memory."""
 
-    weights: str
+    weights: list[int]
     blocks: list[tuple[np.ndarray, Tensor]]
 
 
@@ -43,7 +43,8 @@ class HeldVectors:
             yield from embedded()
             return
         tower = towers.tower(DOCUMENT)
-        weights, device = weights_hash(tower), next(tower.parameters()).device
+        # A hash would copy a large model to main memory at each evaluation, and may take longer than a small corpus.
+        weights, device = bit_sums([*tower.parameters(), *tower.buffers()]), next(tower.parameters()).device
         for state in (self._latest, self._kept):
             if state is not None and state.weights == weights:
                 self._latest = state

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
@@ -45,9 +45,14 @@ def weights_sum(module: nn.Module) -> int | None:
     """Add up the bits of all weights, in whatever order: equal weights have equal sums. None where they are split."""
     if any(isinstance(part, FSDPModule) for part in module.modules()):
         return None
+    return sum(bit_sums(module.parameters()))
+
+
+def bit_sums(tensors: Iterable[Tensor]) -> list[int]:
+    """Add up the bits of each tensor, on its device: what tells states of the weights apart without copying them."""
     integers = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-    bits = (p.detach().contiguous().view(integers[p.element_size()]) for p in module.parameters())
-    return sum(int(part.sum(dtype=torch.int64)) for part in bits)
+    bits = (one.detach().contiguous().view(integers[one.element_size()]) for one in tensors)
+    return [int(part.sum(dtype=torch.int64)) for part in bits]
 
 
 def load_weights(module: nn.Module, state: Mapping[str, Any]) -> None:
