@@ -113,17 +113,20 @@ class Examples:
         value = self._said_of(row, roles, positives, negatives)
         if value is None:
             self._refuse_unlabelled(row, roles, found.negatives)
-            return replace(found, positive_scores=of_positives, negative_scores=of_negatives)
-        assert roles.score is not None
-        if negatives:
-            of_positives, of_negatives = _of_each(value, roles.score, positives, negatives)
-            return replace(found, positive_scores=of_positives, negative_scores=of_negatives)
-        if isinstance(value, list):
+        elif negatives:
+            of_positives, of_negatives = _of_each(value, roles.score or "", positives, negatives)
+        elif isinstance(value, list):
             return self._labelled(value, roles, found)
+        else:
+            return self._on_one_side(value, roles, found)
+        return replace(found, positive_scores=of_positives, negative_scores=of_negatives)
+
+    def _on_one_side(self, value: Any, roles: Roles, found: Example) -> Example:
+        """Make the column of positives what one label or score for all of it says."""
         score = float(value) if isinstance(value, bool) else number(value)  # is_duplicate of Quora's questions
         relevant = self._relevant(score, value, roles)
         kept = self.positive_from is not None or not roles.labels
-        scores: list[float | None] = [score] * positives if kept else []
+        scores: list[float | None] = [score] * len(found.positives) if kept else []
         if relevant:
             return replace(found, positive_scores=scores)
         return replace(found, positives=[], negatives=found.positives, negative_scores=scores)
