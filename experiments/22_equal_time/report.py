@@ -152,7 +152,7 @@ def races(of: Plan, sets: list[OneSet]) -> str:
     """What each race said."""
     said = [(one.name, plan.read(of.race(one.name))) for one in sets if of.race(one.name).exists()]
     lines = [row([name, f"{one['spent_seconds']:.0f} s", one["why"]]) for name, one in said]
-    top = f"## Races, budget {of.start.race} of wall time\n\n" + head(["set", "spent", "said"])
+    top = f"## Races, wall time: `{' '.join(of.start.race)}`\n\n" + head(["set", "spent", "said"])
     return "\n".join([top, *lines]) if lines else ""
 
 
