@@ -1,12 +1,13 @@
-"""The contracts find what is broken: newcomers' yamls in a folder of theirs, tested as test_contracts.py tests ours."""
+"""The contracts find what is broken: newcomers' parts, tested as test_contracts.py tests ours."""
 
 from __future__ import annotations
 
 import json
 
+import newcomers
 import pytest
 
-from hardneg.testing import promises
+from hardneg.testing import check_data, check_encoder, promises
 
 BM25 = {"_target_": "hardneg.mining.bm25.BM25", "k1": 1.2, "b": 0.75, "language": None, "stopwords": None}
 STORED = {"k": 2, "depth": 5, "pool": None, "sampling": "top", "documents": "all", "teacher": None, "relabel": None}
@@ -69,3 +70,48 @@ def test_a_yaml_under_another_key_fails(failures):
 def test_good_newcomers_pass(failures):
     guilty = {failure.split("-")[0] for failure in failures}
     assert guilty == {key.split("/")[1] for key in BROKEN} | {"misplaced"}, sorted(failures)
+
+
+ENCODERS = {  # class -> the checks that must fail, and what is said
+    "ReadsPadding": {"padding_changes_nothing": "padding is read"},
+    "NormalisesOverTheBatch": {"padding_changes_nothing": "text 0 has another vector alone than beside longer ones"},
+    "ForgetsToNormalise": {"gives_each_text_a_vector": "lengths of vectors: ["},
+    "StartsAnyhow": {"starts_the_same_from_a_seed": "matrix.weight starts with other weights"},
+    "ForgetsItsScale": {"comes_back_from_a_checkpoint": "the rebuilt tower embeds otherwise"},
+    "HasAnIdleWeight": {"every_weight_is_trained": "no gradient reaches idle"},
+    "KeepsAnObject": {"settings_can_name_vectors": "TypeError: Object of type device is not JSON serializable"},
+}
+DATA = {
+    "ShufflesAnew": {"loads_the_same_each_time": "loaded twice, the set differs"},
+    "CountsFromOne": {"judges_what_there_is": "train: there is no document [12] among 12"},
+    "JudgesTwice": {"judges_what_there_is": "train: a pair is judged twice"},
+    "HasAnEmptySplit": {"every_split_has_a_positive": "nothing is relevant in dev"},
+    "HasAnIdTwice": {"ids_are_unique": "document id 'd0' comes twice"},
+    "HoldsAFunction": {"settings_can_be_sent": "Can't pickle"},
+}
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_a_broken_encoder_breaks_its_promise_and_no_other(name):
+    assert_broken(check_encoder, name, ENCODERS[name])
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_a_broken_data_set_breaks_its_promise_and_no_other(name):
+    assert_broken(check_data, name, DATA[name])
+
+
+def assert_broken(check, name, expected):
+    with pytest.raises(AssertionError, match=f"^{name} breaks {len(expected)} of ") as failure:
+        check(getattr(newcomers, name)())
+    for promise, said in expected.items():
+        assert f"Promised ({promise}): " in str(failure.value) and said in str(failure.value)
+
+
+def test_good_encoders_and_data_pass_and_what_is_neither_is_told():
+    check_encoder(newcomers.GoodEncoder())
+    check_data(newcomers.GoodData())
+    with pytest.raises(AssertionError, match="must be an object of a class that derives from EncoderRecipe"):
+        check_encoder(newcomers.GoodData())
+    with pytest.raises(AssertionError, match="must have a method load"):
+        check_data(newcomers.GoodEncoder())

@@ -23,12 +23,14 @@ from hardneg.cli import COMMANDS
 from hardneg.commands import inspect, race
 from hardneg.config import classes, composition
 from hardneg.data.readers.guess import with_kind
+from hardneg.errors import DataError
 from hardneg.preflight.config import check_config
 from hardneg.sweep import jobs
 from hardneg.sweep.check_jobs import fixed
-from hardneg.testing import check_loss
+from hardneg.testing import check_data, check_encoder, check_loss
 
 ROOT = Path(__file__).parents[2]
+FILE = "answers.txt"  # of the guide to own parts
 
 
 def blocks(document: str, language: str) -> list[str]:
@@ -211,13 +213,37 @@ def test_a_strangers_question_is_one_click_from_the_front_pages(asked, page, sta
 def test_the_loss_of_the_guide_to_own_parts_holds_its_contract(tmp_path, monkeypatch):
     page = "docs/guides/your_own_parts.md"
     (code,) = [block for block in blocks(page, "python") if "class MyLoss" in block]
-    (written,) = blocks(page, "yaml")
+    (written,) = [block for block in blocks(page, "yaml") if "my_study.loss" in block]
     (tmp_path / "my_study").mkdir()
     (tmp_path / "my_study" / "loss.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("HARDNEG_TARGETS", "my_study.")
     assert written.startswith("# @package loss.my_loss\n")
     check_loss(classes.build(yaml.safe_load(written)))
+
+
+@pytest.mark.parametrize(("kind", "group", "words"), [("Bytes", "encoder", {}), ("Answers", "data", {"path": FILE})])
+def test_the_encoder_and_the_data_set_of_the_guide_hold_their_contracts(kind, group, words, tmp_path, monkeypatch):
+    page = "docs/guides/your_own_parts.md"
+    (code,) = [block for block in blocks(page, "python") if f"class {kind}" in block]
+    (written,) = [block for block in blocks(page, "yaml") if f"my_study.{group}.{kind}" in block]
+    (tmp_path / "my_study").mkdir()
+    (tmp_path / "my_study" / f"{group}.py").write_text(code)
+    (tmp_path / FILE).write_text("".join(f"how many is {n}?\nit is {n}\n" for n in range(30)))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARDNEG_TARGETS", "my_study.")
+    part = classes.build(yaml.safe_load(written) | words)
+    {"encoder": check_encoder, "data": check_data}[group](part)
+
+
+def test_an_odd_line_is_told_by_the_guides_data_set(tmp_path):
+    (code,) = [block for block in blocks("docs/guides/your_own_parts.md", "python") if "class Answers" in block]
+    names: dict = {}
+    exec(code, names)
+    (tmp_path / FILE).write_text("what?\nthat\nand?\n")
+    with pytest.raises(DataError, match=rf"{FILE}:3: the last question has no answer"):
+        names["Answers"](str(tmp_path / FILE)).load()
 
 
 def test_the_source_of_contributing_works_as_printed(tmp_path):

@@ -1,10 +1,17 @@
-"""Parts that a newcomer might write, good ones and broken ones: test_contracts_bite.py gives each a yaml."""
+"""Parts that a newcomer might write, good ones and broken ones, for test_contracts_bite.py."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from torch import nn
+from torch.nn import functional as F
 
+from hardneg.data.tables import Qrels, RetrievalData, Texts
+from hardneg.encoders.base import EncoderRecipe, Tower
 from hardneg.filters.base import CandidateFilter
 from hardneg.losses.base import Loss
 from hardneg.matrix.candidates import Columns
@@ -142,3 +149,140 @@ class GoodTeacher(Teacher):
 
     def score(self, queries, docs):
         return np.where(docs >= 0, docs, np.nan).astype(np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoodEncoder(EncoderRecipe):
+    """The mean of bytes' embeddings, through a matrix."""
+
+    dim: int = 8
+
+    def tokenizer(self, corpus, queries=None):
+        letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+        tokenizer = Tokenizer(models.BPE({letter: number for number, letter in enumerate(letters)}, merges=[]))
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        return tokenizer
+
+    def build(self, tokenizer):
+        return self.tower(tokenizer.get_vocab_size())
+
+    def tower(self, rows):
+        return MeanOfBytes(rows, self.dim, self.unit_vectors)
+
+    def architecture(self, tower):
+        return {"rows": tower.embedding.num_embeddings}
+
+    def rebuild(self, architecture):
+        return self.tower(architecture["rows"])
+
+
+class MeanOfBytes(Tower):
+    def __init__(self, rows, dim, normalize):
+        super().__init__()
+        self.dim, self.normalize = dim, normalize
+        self.embedding, self.matrix = nn.Embedding(rows, dim), nn.Linear(dim, dim)
+
+    def forward(self, input_ids, attention_mask):
+        shares = attention_mask / attention_mask.sum(dim=1, keepdim=True)
+        pooled = self.matrix((self.embedding(input_ids) * shares[..., None]).sum(dim=1))
+        return F.normalize(pooled, dim=-1) if self.normalize else pooled
+
+
+class ReadsPadding(GoodEncoder):
+    def tower(self, rows):
+        tower = super().tower(rows)
+        forward = tower.forward
+        tower.forward = lambda input_ids, attention_mask: forward(input_ids, torch.ones_like(attention_mask))
+        return tower
+
+
+class NormalisesOverTheBatch(GoodEncoder):
+    def tower(self, rows):
+        tower = super().tower(rows)
+        forward = tower.forward
+        tower.forward = lambda *given: F.normalize(forward(*given) - forward(*given).mean(dim=0) / 2, dim=-1)
+        return tower
+
+
+class ForgetsToNormalise(GoodEncoder):
+    def tower(self, rows):
+        tower = super().tower(rows)
+        forward = tower.forward
+        tower.forward = lambda *given: 2 * forward(*given)
+        return tower
+
+
+class StartsAnyhow(GoodEncoder):
+    def build(self, tokenizer):
+        tower = super().build(tokenizer)
+        tower.matrix.weight.data += torch.from_numpy(np.random.default_rng().random((self.dim, self.dim))).float()
+        return tower
+
+
+class ForgetsItsScale(GoodEncoder):
+    def build(self, tokenizer):
+        tower = super().build(tokenizer)
+        forward, scale = tower.forward, torch.arange(1.0, self.dim + 1)
+        tower.forward = lambda *given: F.normalize(forward(*given) * scale, dim=-1)
+        return tower
+
+
+class HasAnIdleWeight(GoodEncoder):
+    def tower(self, rows):
+        tower = super().tower(rows)
+        tower.idle = nn.Parameter(torch.zeros(3))
+        return tower
+
+
+class KeepsAnObject(GoodEncoder):
+    def embedding_settings(self):
+        return {"dim": self.dim, "device": torch.device("cpu")}
+
+
+@dataclass(frozen=True)
+class GoodData:
+    """Twelve documents that each answer a query of their own."""
+
+    size: int = 12
+
+    def load(self):
+        return RetrievalData("good", self.texts("d"), self.texts("q"), {"train": self.labels()})
+
+    def texts(self, prefix):
+        return Texts.of([f"{prefix}{n}" for n in range(self.size)], [f"{prefix} says {n}" for n in range(self.size)])
+
+    def labels(self):
+        return Qrels.of_relevant(np.arange(self.size), np.arange(self.size))
+
+
+class ShufflesAnew(GoodData):
+    def labels(self):
+        return Qrels.of_relevant(np.arange(self.size), np.random.default_rng().permutation(self.size))
+
+
+class CountsFromOne(GoodData):
+    def labels(self):
+        return Qrels.of_relevant(np.arange(self.size), np.arange(self.size) + 1)
+
+
+class JudgesTwice(GoodData):
+    def labels(self):
+        return Qrels.of_relevant(np.arange(self.size) // 2, np.arange(self.size) // 2)
+
+
+class HasAnEmptySplit(GoodData):
+    def load(self):
+        nothing = Qrels.of_relevant(np.arange(0), np.arange(0))
+        return RetrievalData("bad", self.texts("d"), self.texts("q"), {"train": self.labels(), "dev": nothing})
+
+
+class HasAnIdTwice(GoodData):
+    def texts(self, prefix):
+        made = super().texts(prefix)
+        return Texts(made.ids.take([0, *range(self.size - 1)]), made.texts)
+
+
+class HoldsAFunction(GoodData):
+    def __init__(self):
+        super().__init__()
+        object.__setattr__(self, "opened", lambda: None)

@@ -23,6 +23,7 @@ from hardneg.data.readers.lines import bad_rows
 from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.system.cache import built_once, fingerprint
 from hardneg.system.memory_map import Mapped
+from hardneg.system.own_code import with_code_of
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,20 @@ WORTH_IT = 8 * 1024**2  # bytes of files above which reading takes noticeable ti
 # Settings of recipes that are no files to read, though there may be a file or folder of that name, such as `train`. A
 # cache is different after every run.
 NO_INPUTS = frozenset(
-    ("kind", "name", "cache", "config", "split", "subset", "revision", "language", "fields", "columns", "prompts")
+    {
+        "kind",
+        "code",
+        "name",
+        "cache",
+        "config",
+        "split",
+        "subset",
+        "revision",
+        "language",
+        "fields",
+        "columns",
+        "prompts",
+    }
 )
 
 
@@ -125,7 +139,7 @@ def _plain(recipe: Any) -> Any:
     """Write a recipe, and those within it, as plain values."""
     if is_dataclass(recipe) and not isinstance(recipe, type):
         named = {field.name: _plain(getattr(recipe, field.name)) for field in fields(recipe)}
-        return {"kind": type(recipe).__qualname__, **named}
+        return with_code_of(recipe, {"kind": type(recipe).__qualname__, **named})
     if isinstance(recipe, Mapping):
         return {str(key): _plain(value) for key, value in recipe.items()}
     if isinstance(recipe, list | tuple):

@@ -22,6 +22,7 @@ from hardneg.encoders.pretrained import weights_hash
 from hardneg.encoders.towers import DOCUMENT, Towers
 from hardneg.retrieval.embed_tables import embed_rows
 from hardneg.system.cache import fingerprint
+from hardneg.system.own_code import with_code_of
 from hardneg.system.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -108,10 +109,11 @@ class Model:
         """Everything that determines the embedding of a document; training queries alone does not change it."""
         recipe, tower = self.recipe.embedding_settings(), self.towers.tower(DOCUMENT)
         beside = {"tower": tower.beside_weights} if tower.beside_weights else {}
-        return {
+        identity = {
             "weights": weights_hash(tower if self.recipe.freeze else self.towers),
             "recipe": {"type": type(self.recipe).__qualname__, **recipe},
             "tokens": self.docs.key,
             "precision": self.precision,
             **beside,
         }
+        return with_code_of(self.recipe, identity)

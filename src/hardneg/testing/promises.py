@@ -11,11 +11,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from hardneg.config import classes
+from hardneg.data.open_set import Readable
+from hardneg.encoders.base import EncoderRecipe
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.guide import Guide
 from hardneg.losses.base import Loss, VectorLoss
 from hardneg.mining.guide_vectors import LookedUp
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
+from hardneg.testing.data_sets import DATA
+from hardneg.testing.encoders import ENCODER
 from hardneg.testing.filters import FILTER
 from hardneg.testing.losses import LOSS
 from hardneg.testing.offline_sources import OFFLINE
@@ -61,6 +65,24 @@ def check_filter(rule: CandidateFilter, setting: Setting | None = None) -> None:
     kind_of(rule, "filter")
     _prepare_filter(rule, setting or default_setting())
     _hold_all(rule, FILTER, rule)
+
+
+def check_encoder(recipe: Any) -> None:
+    """Hold an encoder's recipe to all that encoders promise, with the tower that it makes for a few texts.
+
+    Raises `AssertionError` with every promise broken.
+    """
+    assert isinstance(recipe, EncoderRecipe), f"{recipe!r} must be an object of a class that derives from EncoderRecipe"
+    _hold_all(recipe, ENCODER, recipe)
+
+
+def check_data(recipe: Any) -> None:
+    """Hold a data set to all that data sets promise; raises `AssertionError` with every promise broken.
+
+    `recipe` is an object with `load()`, which returns `RetrievalData`; it is loaded several times.
+    """
+    assert isinstance(recipe, Readable), f"{recipe!r} must have a method load"
+    _hold_all(recipe, DATA, recipe)
 
 
 def check_yaml(conf: str | Path | Conf, group: str, name: str) -> None:
