@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -102,7 +103,17 @@ def _told(command: str) -> Iterator[None]:
     except KeyboardInterrupt as error:
         # On a line of its own, after the terminal's ^C.
         sys.stderr.write("\n" * sys.stderr.isatty() + f"hardneg {command}: interrupted\n")
+        _end_at_once()
         raise SystemExit(130) from error
+    except SystemExit as stop:
+        if stop.code == 130:
+            _end_at_once()
+        raise
+
+
+def _end_at_once() -> None:
+    """Have another Ctrl-C end the process while Python exits, which takes seconds; it showed a traceback of torch's."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run(command: str, *arguments: str) -> None:

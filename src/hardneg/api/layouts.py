@@ -15,9 +15,8 @@ from typing import Any, ClassVar
 from hardneg.api.frames import Frame
 from hardneg.errors import DataError
 from hardneg.system.cache import built_once
+from hardneg.system.cache_folder import HANDED_IN
 from hardneg.system.progress import track
-
-FOLDER = "handed_in"  # in the cache
 
 
 class Layout(ABC):
@@ -43,7 +42,7 @@ class Layout(ABC):
 
     def kept(self, cache: Path) -> Path:
         """Return the folder in the cache that holds it, written at the first call."""
-        return built_once(cache / FOLDER / self.key, self.write)
+        return built_once(cache / HANDED_IN / self.key, self.write)
 
 
 @dataclass(frozen=True, eq=False)

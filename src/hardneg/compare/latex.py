@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from hardneg.compare.across_sets import BETTER, WORSE, Across, caption, texts
 from hardneg.compare.across_tables import best_cells
 from hardneg.compare.comparison import Comparison, Contrast
+from hardneg.compare.p_values import written
 from hardneg.compare.statistics import ALPHA
 from hardneg.compare.tables import legend, number, title
 
@@ -48,7 +49,7 @@ def _tested(contrast: Contrast | None, margin: bool) -> list[str]:
 def _p(p: float | None) -> str:
     if p is None:
         return ""
-    return "$<$.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
+    return "$<$.001" if p < 0.001 else written(p, digits=3, form="f").removeprefix("0")
 
 
 def across_sets(table: Across) -> str:

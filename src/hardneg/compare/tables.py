@@ -13,6 +13,7 @@ from rich.text import Text
 
 from hardneg.compare.comparison import Comparison, Contrast, Row
 from hardneg.compare.notes import freedom
+from hardneg.compare.p_values import written
 from hardneg.compare.power import detectable
 from hardneg.system.markdown_table import markdown_table
 from hardneg.system.terminal_tables import console_at, laid_out, least_width, print_title, whole_width
@@ -47,7 +48,7 @@ def _tested(contrast: Contrast, table: Comparison) -> list[str]:
     return [
         f"{d.mean:+.4f} [{low:+.4f}, {high:+.4f}]",
         freedom(d.freedom),
-        *(number(value if contrast.tested else None, ".2g") for value in p),
+        *(written(value) if contrast.tested and value is not None else "" for value in p),
         "" if contrast.wins is None else " / ".join(map(str, contrast.wins)),
         number(contrast.dz, "+.2f"),
         f"{d.seeds} x {d.queries}" if d.queries else f"{d.seeds} seeds only",

@@ -19,14 +19,15 @@ from hardneg.data.parts import Part
 from hardneg.data.ragged import Ragged
 from hardneg.data.readers.folders import files_below
 from hardneg.data.readers.hub_judged import judgements_beside
-from hardneg.data.readers.lines import bad_rows
 from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.system.cache import built_once, fingerprint
+from hardneg.system.log_again import log_again, noted
 from hardneg.system.memory_map import Mapped
 from hardneg.system.own_code import with_code_of
 
 log = logging.getLogger(__name__)
 
+SAID = "said.json"  # in a kept set: what reading it has logged
 WORTH_IT = 8 * 1024**2  # bytes of files above which reading takes noticeable time
 # Settings of recipes that are no files to read, though there may be a file or folder of that name, such as `train`. A
 # cache is different after every run.
@@ -105,12 +106,23 @@ def _folder(cache: Path, identity: list[Any]) -> Path:
 
 
 def _kept(cache: Path, identity: list[Any], load: Callable[[], RetrievalData]) -> RetrievalData:
-    """Return what the cache has under this name, or what `load` returns, which is then kept."""
-    folder = built_once(_folder(cache, identity), lambda unfinished: write(load(), unfinished))
-    data = read(folder)
-    if data.skipped:
-        log.warning("data set %r: skipped %s", data.name, bad_rows(data.skipped))
-    return data
+    """Return what the cache has under this name, or what `load` returns, which is then kept.
+
+    What reading has logged, such as rows that are skipped and files that are missing, is logged each time.
+    """
+    read_here = False
+
+    def build(unfinished: Path) -> None:
+        nonlocal read_here
+        read_here = True
+        with noted("hardneg.data") as lines:
+            write(load(), unfinished)
+        (unfinished / SAID).write_text(json.dumps(lines), encoding="utf-8")
+
+    folder = built_once(_folder(cache, identity), build)
+    if not read_here:
+        log_again(log, json.loads((folder / SAID).read_text(encoding="utf-8")))
+    return read(folder)
 
 
 def named_files(recipe: Any, cache: Path | None = None) -> Iterator[Path]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from hardneg.compare.p_values import written
 from hardneg.errors import DataError
 from hardneg.race.budget import Plan, room, slots
 from hardneg.race.decide import Look, Verdict, look, verdict
@@ -109,7 +110,7 @@ class Rungs:
 
     def _tell(self, seen: Look) -> None:
         def named(arms: list[str]) -> list[str]:
-            return [f"{name} (p {seen.p[name]:.2g})" if name in seen.p else name for name in arms]
+            return [f"{name} (p {written(seen.p[name], seen.level)})" if name in seen.p else name for name in arms]
 
         log.info(
             "rung %d of %d: %s leads; p against it, worse below %.2g",

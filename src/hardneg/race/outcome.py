@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from optuna.trial import FrozenTrial
 
+from hardneg.compare.p_values import written
 from hardneg.race.budget import Plan
 from hardneg.race.decide import Confirmation, Verdict, confirm
 from hardneg.race.race import Race
@@ -130,7 +131,7 @@ def _tested(outcome: Outcome, found: Confirmation, take: str) -> str:
     seeds = counted(found.seeds, "new seed")
     shown = f"dev {outcome.race.metric} {found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}] over {seeds}"
     if found.p is not None:
-        shown += f", p {found.p:.2g}"
+        shown += f", p {written(found.p, level)}"
     if found.wins(level):
         words = f"Winner: {said.taken}, {shown}, against {base}"
         if others := [name for name in said.close if name != said.taken]:

@@ -59,10 +59,14 @@ class Opened:
         self.close()
 
     def search(self, queries: Sequence[str], k: int) -> list[tuple[Hit, ...]]:
-        """Embed the queries and ask the backend."""
+        """Embed the queries and ask the backend; one of which the model reads no token finds nothing.
+
+        Its embedding is zero, so that every document would have the score 0.
+        """
+        embedded = self.encoder.queries(queries)
         return [
-            tuple(Hit(name, score, self.text(name)) for name, score in found)
-            for found in self.vectors.search(self.encoder.queries(queries), k)
+            tuple(Hit(name, score, self.text(name)) for name, score in found) if vector.any() else ()
+            for vector, found in zip(embedded, self.vectors.search(embedded, k), strict=True)
         ]
 
     def examine(self) -> Freshness:

@@ -93,6 +93,7 @@ class ProcessPool:
                         running[-1].process.terminate()
                 for one in [one for one in running if one.process.poll() is not None]:
                     running.remove(one)
+                    one.process.communicate()  # closes our end of its stdin
                     gpus.give_back(one.gpus)
                     _note_end(one.job, one.process.returncode, one.began)
                 look()

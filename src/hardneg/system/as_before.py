@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,13 +13,16 @@ from typing import Any
 
 @contextmanager
 def as_before() -> Iterator[None]:
-    """Put back what a command changes for its process: arguments, logging, environment, Hydra's singleton."""
+    """Put back what a command changes for its process: arguments, logging, environment, Hydra's singleton, Ctrl-C."""
     argv, environment, loggers = list(sys.argv), dict(os.environ), _loggers()
+    ctrl_c = signal.getsignal(signal.SIGINT)
     try:
         yield
     finally:
         sys.argv = argv
         _put_back(loggers)
+        if signal.getsignal(signal.SIGINT) != ctrl_c:  # which a command in another thread cannot have changed
+            signal.signal(signal.SIGINT, ctrl_c)
         for name in os.environ.keys() - environment.keys() - {"WANDB_SERVICE"}:  # W&B's service goes on
             del os.environ[name]
         os.environ.update({name: value for name, value in environment.items() if os.environ.get(name) != value})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 HELD = ".held-"  # NAME.held-OWNER: a note that a run may come back for the folder NAME
 UNFINISHED = ".tmp-"  # NAME.tmp-XXXX: what is being built, or removed
+HANDED_IN = "handed_in"  # the folder of data that were handed in from Python, each below a name of its own
 
 
 def cache_folder() -> Path:

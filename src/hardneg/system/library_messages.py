@@ -7,6 +7,8 @@ import os
 import sys
 import warnings
 
+from hardneg.system import launch
+
 
 def silence_libraries() -> None:
     """Silence tips, and hints that do not apply to us."""
@@ -19,8 +21,9 @@ def silence_libraries() -> None:
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # frozen documents
     warnings.filterwarnings("ignore", message=".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", message=".*recommended to use .self.log.*sync_dist=True.*")
-    if os.environ.get("LOCAL_RANK", "0") != "0":
-        logging.getLogger("hardneg").setLevel(logging.WARNING)  # rank 0 says it
+    if launch.local_rank() != 0:  # rank 0 says it
+        logging.getLogger("hardneg").setLevel(logging.WARNING)
+        logging.getLogger("hardneg.data").setLevel(logging.ERROR)  # it has read the same data
     for name in ("lightning", "lightning.pytorch"):
         logger = logging.getLogger(name)
         logger.handlers.clear()  # ours print the same lines

@@ -127,6 +127,14 @@ def test_what_cannot_be_read_is_told_at_once(make, says):
         make()
 
 
+def test_a_row_that_cannot_be_read_is_told_by_its_place_in_the_table(tmp_path):
+    """It was told by the path of our file in the cache."""
+    rows = [*ROWS[:3], {**ROWS[3], "answer": " "}]
+    data = Data.from_pandas(pd.DataFrame(rows, index=range(5, 9)))
+    with pytest.raises(DataError, match=r"^train, row 3 \(from 0\): 'answer' is empty; fill it or remove the row"):
+        data.load(tmp_path)
+
+
 def test_options_are_those_of_the_reader():
     with pytest.raises(
         ConfigError, match="colums is unknown; there are train, dev, test, corpus, columns, positive_from"

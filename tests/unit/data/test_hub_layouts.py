@@ -173,10 +173,16 @@ def test_a_corpus_beside_tables_is_not_alone(tmp_path, name, kind, saved):
         assert positives(Hub(str(folder), **SPLIT).load()) == {"a": {"A"}}
 
 
-def test_ids_that_lose_zeros_in_front_are_told(tmp_path):
-    """`datasets` reads 007 of a CSV file as 7; the error sent to look for a query that is there."""
+@pytest.mark.parametrize("score", [",score", ""])
+def test_ids_that_lose_zeros_in_front_are_told(tmp_path, score):
+    """`datasets` reads 007 of a CSV file as 7; the error sent to look for a query that is there.
+
+    Without scores judgements were read so, too: a run's file for trec_eval then had ids that the user's had not.
+    """
     texts = "_id,text\n" + "".join(f"{i:03d},{line.query}\n" for i, line in enumerate(WORLD))
-    files = {"corpus": texts, "queries": texts, "qrels": "query-id,corpus-id,score\n010,011,1\n000,001,1\n"}
+    one = ",1" * bool(score)
+    judged = f"query-id,corpus-id{score}\n010,011{one}\n"
+    files = {"corpus": texts, "queries": texts, "qrels": f"{judged}000,001{one}\n"}
     configs = "".join(f"- config_name: {name}\n  data_files: {name}.csv\n" for name in files)
     for name, text in files.items():
         (tmp_path / f"{name}.csv").write_text(text)
@@ -184,7 +190,7 @@ def test_ids_that_lose_zeros_in_front_are_told(tmp_path):
     says = r"query-id is '010', and the ids of queries are read as numbers, without zeros in front; write queries"
     with pytest.raises(DataError, match=says):
         Hub(str(tmp_path)).load()
-    (tmp_path / "qrels.csv").write_text("query-id,corpus-id,score\n010,011,1\n3,4,1\n")
+    (tmp_path / "qrels.csv").write_text(f"{judged}3,4{one}\n")
     assert positives(Hub(str(tmp_path), on_error="skip").load()) == {WORLD[3].query: {WORLD[4].query}}
 
 

@@ -22,6 +22,7 @@ from hardneg.data.readers.beir import Beir
 from hardneg.data.readers.collection import Collection
 from hardneg.data.readers.hub import Hub
 from hardneg.data.readers.jsonl import Jsonl
+from hardneg.data.readers.table import Table
 from hardneg.data.tables import Texts
 from hardneg.data.toy import Toy
 from hardneg.data.training_set import TrainingSet
@@ -134,7 +135,23 @@ def test_what_was_skipped_is_said_each_time(folder, tmp_path, caplog):
     for _ in range(2):
         caplog.clear()
         open_set(Beir(str(folder), on_error="skip"), tmp_path / "cache")
-        assert "skipped 1 bad row (unknown query: 1)" in caplog.text
+        assert caplog.text.count("skipped 1 bad row (unknown query: 1)") == 1
+
+
+def test_so_is_whatever_else_reading_has_to_say(tmp_path, caplog):
+    """Of parts that are missing, as after a download that broke off, the first reading told alone."""
+    caplog.set_level("INFO")
+    there = tmp_path / "pairs" / "train-00000-of-00002.jsonl"
+    there.parent.mkdir()
+    write(there, [{"query": f"ask {n}", "positive": f"answer {n}"} for n in range(30)])
+    said = []
+    for _ in range(2):
+        caplog.clear()
+        open_set(Table(str(there.parent)), tmp_path / "cache")
+        said.append([(one.levelname, one.getMessage(), getattr(one, "in_short", None)) for one in caplog.records])
+    first, second = said
+    assert first == second and any("1 of its 2 files are there; missing:" in message for _, message, _ in first)
+    assert any(short and "are held out of train" in short for _, _, short in first)
 
 
 def test_names_and_prompts_are_no_files(folder, tmp_path, monkeypatch):

@@ -80,6 +80,13 @@ def test_it_answers_with_ids_scores_texts_and_freshness(toy, indexed):
         live.search(["x"], 0)
 
 
+def test_a_query_without_a_token_finds_nothing(toy, indexed):
+    """Its embedding is zero: it got any documents, each with the score 0."""
+    nothing, something = LiveIndex(indexed, device="cpu").search(["\u200b", "anything"], k=4)
+    assert nothing.hits == () and len(something.hits) == 4
+    show("\u200b", nothing)
+
+
 def test_another_model_is_refused_unless_that_is_allowed_and_then_each_answer_says_so(toy, indexed, tmp_path):
     other, _ = model(toy, tmp_path / "b.ckpt", seed=1)
     with pytest.raises(StaleIndex, match="the model is another"):

@@ -8,6 +8,7 @@ import logging
 import pytest
 
 from hardneg.system.library_messages import silence_libraries
+from hardneg.system.log_level import at_level
 
 
 @pytest.fixture
@@ -56,3 +57,17 @@ def test_what_lightning_says_is_in_the_log_also_where_it_came_first(monkeypatch,
     silence_libraries()
     logging.getLogger("lightning.pytorch.callbacks.early_stopping").info("did not improve")
     assert "did not improve" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "variables", [{"LOCAL_RANK": "1"}, {"SLURM_PROCID": "3", "SLURM_NTASKS": "4", "SLURM_LOCALID": "1"}]
+)
+def test_what_all_ranks_find_in_the_data_is_told_by_the_first_of_them(variables, monkeypatch):
+    """Each told of the rows that it had skipped, as Lightning started them; under SLURM each told everything."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with at_level("hardneg", logging.INFO), at_level("hardneg.data", logging.NOTSET):
+        silence_libraries()
+        assert not logging.getLogger("hardneg.data.readers.lines").isEnabledFor(logging.WARNING)
+        own = logging.getLogger("hardneg.training.fit")
+        assert own.isEnabledFor(logging.WARNING) and not own.isEnabledFor(logging.INFO)

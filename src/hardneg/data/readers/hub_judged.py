@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -154,14 +155,13 @@ class JudgedHub:
 
         revision = self.revision if repo == self.repo else None
         # Left to guess, `datasets` reads ids in a TSV as numbers (007 as 7); scores are checked row by row.
-        features: Any = Features({key: Value("string") for key in JUDGEMENT})
-        try:
-            found = hub_access.splits(repo, config, features, revision)
-        except DataError:
-            return hub_access.splits(repo, config, revision=revision)  # other columns: then each row's ids are checked
-        if all(_all_null(dataset, "score") for dataset in found.values()):  # a column that the files do not have
-            return hub_access.splits(repo, config, revision=revision)
-        return found
+        for columns in (JUDGEMENT, JUDGEMENT[:2]):  # the score may be missing
+            features: Any = Features({key: Value("string") for key in columns})
+            with suppress(DataError):
+                found = hub_access.splits(repo, config, features, revision)
+                if not all(_all_null(dataset, "score") for dataset in found.values()):  # as where the files have none
+                    return found
+        return hub_access.splits(repo, config, revision=revision)  # other columns: then each row's ids are checked
 
     def _texts(self, config: str, parts: list[Dataset]) -> Source:
         name, columns = f"{self.repo} [{config}]", parts[0].column_names

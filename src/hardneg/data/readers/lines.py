@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from hardneg.data.readers.packed import DAMAGED, opened, packing, position, unpacked_name
 from hardneg.errors import ConfigError, DataError
+from hardneg.system.cache_folder import HANDED_IN
 from hardneg.system.counts_in_words import counted
 from hardneg.system.progress import progress
 
@@ -53,7 +54,13 @@ class Complaints:
         return f"item {line + 1}" if str(source) in self.lists else f"line {line}"
 
     def place(self, source: str | Path, line: int) -> str:
-        """Say where a row is, as an error begins: `source:3`, or `source: item 3` of a list."""
+        """Say where a row is, as an error begins: `source:3`, or `source: item 3` of a list.
+
+        Of a table that was handed in from Python: `train, row 3 (from 0)`, as its user does not know our file of it.
+        """
+        path = Path(source)
+        if path.suffix == ".parquet" and path.parent.parent.name == HANDED_IN:
+            return f"{path.stem}, row {line} (from 0)"
         return f"{source}: {self.row(source, line)}" if str(source) in self.lists else f"{source}:{line}"
 
     def about(self, source: str | Path, line: int, bad: BadRow) -> None:

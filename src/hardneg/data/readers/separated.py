@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hardneg.data.readers.columns import LONGEST_NAME, is_known, is_number, is_usual
+from hardneg.data.readers.columns import LONGEST_NAME, MOST_WORDS, is_known, is_number, is_usual
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.packed import DAMAGED, for_arrow, opened, packing
 from hardneg.data.readers.quotes import WHOLE, Lines, are_quotes
@@ -65,7 +65,7 @@ def separated_rows(
         with for_arrow(path) as file, arrow.open_csv(file, reading, parsing) as opened_file:
             header = opened_file.schema.names
         bad.clear()
-        _check_header(path, header, layout.delimiter, columns)
+        _check_header(path, header, layout.delimiter, columns, head)
         texts = arrow.ConvertOptions(column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False)
         before = number = layout.skip + (not layout.names)
         with for_arrow(path) as file, arrow.open_csv(file, reading, parsing, texts) as batches:
@@ -151,9 +151,6 @@ def _names(path: Path, cells: list[str], columns: Collection[str] | None, kind: 
         names = TRIPLES[: len(cells)]
         log.info("%s: no header in the first line, which is read as a row; columns are %s", path, ", ".join(names))
         return names
-    if may_be_row:
-        example, shown = "<tab>".join(TRIPLES[: len(cells)]), ", ".join(map(repr, texts))
-        log.info("%s: the first line (%s) is read as the header; if it is a row, write %s above", path, shown, example)
     return ()
 
 
@@ -176,11 +173,17 @@ def _too_long(cells: Sequence[str], columns: Collection[str] | None) -> list[str
     return [] if certain else [cell for cell in cells if len(cell) > LONGEST_NAME]
 
 
-def _check_header(path: Path, header: list[str], delimiter: str, columns: Collection[str] | None) -> None:
-    if long := _too_long(header, columns):
+def _check_header(path: Path, header: list[str], delimiter: str, columns: Collection[str] | None, head: bool) -> None:
+    """Refuse a first line that is plainly a row, and say of one that may be a row that it is read as the header."""
+    unknown = columns is not None and not columns and not any(map(is_known, header))
+    sentences = [name for name in header if len(name.split()) > MOST_WORDS] if unknown else []
+    names = delimiter.replace("\t", "<tab>").join(TRIPLES[: max(2, min(3, len(header)))])
+    if long := _too_long(header, columns) or sentences:
         what = f"the first line looks like a row and not like names of columns ({long[0][:LONGEST_NAME]!r}...)"
-        names = delimiter.replace("\t", "<tab>").join(TRIPLES[: max(2, min(3, len(header)))])
         mend = f"write a header, such as {names}, or if it is one, say which of its columns is what by data.columns"
         raise DataError(f"{path}:1: {what}; {mend}")
+    if unknown and not head and len(header) in (2, 3):
+        shown = ", ".join(map(repr, header))
+        log.info("%s: the first line (%s) is read as the header; if it is a row, write %s above", path, shown, names)
     if len(set(header)) < len(header):
         raise DataError(f"{path}:1: the header names a column twice ({', '.join(header)}); give each its own name")

@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,14 +77,24 @@ class PgVector(Backend):
     def create(self, folder: Path, dim: int, documents: int) -> PgVectors:
         """Make the table, unless a killed build left it."""
         folder.mkdir(parents=True, exist_ok=True)
-        connection = self.connect()
-        statement = f"CREATE TABLE IF NOT EXISTS {{}} (id text PRIMARY KEY, vector vector({dim}) NOT NULL)"
-        connection.execute(_sql(statement, self._table(folder)))
-        return PgVectors(connection, self._table(folder), self)
+        return self._opened(
+            folder, f"CREATE TABLE IF NOT EXISTS {{}} (id text PRIMARY KEY, vector vector({dim}) NOT NULL)"
+        )
 
     def open(self, folder: Path) -> PgVectors:
         """Connect to the build's table."""
-        return PgVectors(self.connect(), self._table(folder), self)
+        return self._opened(folder)
+
+    def _opened(self, folder: Path, statement: str | None = None) -> PgVectors:
+        """Connect to the build's table, after this statement about it; what is refused leaves no connection."""
+        table, connection = self._table(folder), self.connect()
+        with ExitStack() as undo:
+            undo.callback(connection.close)
+            if statement is not None:
+                connection.execute(_sql(statement, table))
+            vectors = PgVectors(connection, table, self)
+            undo.pop_all()
+        return vectors
 
     @saying()
     def copy(self, source: Path, folder: Path) -> None:

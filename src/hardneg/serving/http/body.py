@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import HTTPException, Request
 
-from hardneg.serving.http.limits import LINGER
-
 
 async def read_body(request: Request, most: int) -> bytes:
     """Return the body of a JSON request.
+
+    A larger one is read to its end and thrown away, as its client, who is still sending, would find a connection that
+    was reset in place of the answer; how long that may take is the caller's limit.
 
     Raises `HTTPException` 413 for more than `most` bytes, also without or against a Content-Length, and 415 for a body
     that is not plain JSON by its headers.
@@ -16,14 +17,11 @@ async def read_body(request: Request, most: int) -> bytes:
     refusal = HTTPException(413, f"the body has more than {most} bytes", {"Connection": "close"})
     declared = request.headers.get("content-length", "0")
     # One that asks before it sends (Expect: 100-continue, as curl does) is told before it sends.
-    bearable = most if "expect" in request.headers else LINGER * most
-    if int(declared) > bearable:  # the server lets numbers through only
+    if "expect" in request.headers and int(declared) > most:  # the server lets numbers through only
         raise refusal
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
-        if size > LINGER * most:
-            raise refusal
         if size <= most:
             parts.append(part)
     if size > most:

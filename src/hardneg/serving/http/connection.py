@@ -9,9 +9,8 @@ from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from hardneg.serving.http.limits import LINGER
-
 HEADERS = 65_536  # bytes of a request's headers
+LINGER = 4  # so many times that is read, and thrown away: a client that is still sending would not see the answer
 
 
 class Timer:

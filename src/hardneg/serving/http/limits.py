@@ -7,9 +7,6 @@ from dataclasses import dataclass
 
 from hardneg.errors import ConfigError
 
-# So many times a limit of size is read, and thrown away: a client that is still sending would not see the answer.
-LINGER = 4
-
 
 @dataclass(frozen=True)
 class Limits:

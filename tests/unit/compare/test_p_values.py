@@ -1,0 +1,45 @@
+"""A p-value as it is written agrees with what is concluded from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from scipy import stats
+
+from hardneg.compare import latex, tables
+from hardneg.compare.comparison import Comparison, Contrast, Plan, Row
+from hardneg.compare.p_values import written
+from hardneg.compare.statistics import Components, Difference
+
+
+@pytest.mark.parametrize(
+    ("p", "shown"),
+    [(0.04996, "0.04996"), (0.0496, "0.0496"), (0.0301, "0.03"), (0.05002, "0.05"), (1.04e-12, "1e-12"), (1.0, "1")],
+)
+def test_one_below_the_level_is_not_rounded_up_to_it(p, shown):
+    assert written(p) == shown
+
+
+def test_the_level_may_be_another():
+    assert written(0.012496, 0.0125) == "0.012" and written(0.01255, 0.0126) == "0.01255"
+
+
+def comparison(p: float) -> Comparison:
+    found = Difference(float(stats.t.isf(p / 2, 100)), 1.0, 100.0, 3, 50, Components(0.1, 0.1, 0.1))
+    row = Row("bm25", (1, 2, 3), 0.4, 0.01, Contrast(found, True, p_holm=found.p))
+    return Comparison("toy", Plan("ndcg@10"), "in_batch", [row, replace(row, arm="in_batch", contrast=None)], 0)
+
+
+def test_no_table_says_better_at_5_percent_beside_p_0_05():
+    """0.04996 was written as 0.05."""
+    table = comparison(0.04996)
+    row = tables.cells(table.rows[0], table)
+    assert row[-1] == "better" and row.count("0.04996") == 2 and "0.05" not in row
+    assert ".04996" in latex.comparisons([table])
+
+
+def test_a_table_has_two_digits_of_one_above_the_level():
+    table = comparison(0.0501)
+    row = tables.cells(table.rows[0], table)
+    assert row[-1] == "open" and row.count("0.05") == 2 and ".050" in latex.comparisons([table])
