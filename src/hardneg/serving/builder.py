@@ -22,7 +22,7 @@ from hardneg.serving.index_folder import IndexFolder
 from hardneg.serving.loading import base_of, load
 from hardneg.serving.manifest import Manifest
 from hardneg.serving.recall import NEAREST, recall
-from hardneg.serving.shards import Known
+from hardneg.serving.shards import Known, Shard
 from hardneg.serving.text_encoder import TextEncoder
 from hardneg.system.cache import fingerprint
 from hardneg.system.counts_in_words import counted
@@ -58,10 +58,7 @@ class Builder:
         `ConfigError` for several data sets in one and for an empty one, `UserError` for an encoder whose vectors are
         not finite.
         """
-        if data.mixed:
-            raise ConfigError("an index is of one data set: give it as data=beir, jsonl, ... instead of data=mix")
-        if not len(data.corpus):
-            raise ConfigError(f"data set {data.name!r} has no documents to index")
+        _check(data)
         begun = time.perf_counter()
         documents, model = Documents.of(data.corpus), embedding_space.of(self.encoder)
         content = fingerprint(
@@ -79,14 +76,7 @@ class Builder:
         embedded = len(embedding.todo())
         shards = embedding.run()
         build = self._named(fingerprint([content, *salt]) if salt else content)
-        vectors = load(build, self.backend, shards, self.encoder.dim, base_of(documents, self.backend, earlier))
-        try:
-            if (count := vectors.count()) != len(documents):
-                held, all_of = counted(count, "vector"), counted(len(documents), "document")
-                raise UserError(f"{build.vectors} holds {held} of {all_of}; index again")
-            found = recall(vectors, shards)
-        finally:
-            vectors.close()
+        found = self._fill(build, shards, documents, earlier)
         seconds = time.perf_counter() - begun
         manifest = Manifest(
             build=build.name,
@@ -114,6 +104,17 @@ class Builder:
         )
         return build
 
+    def _fill(self, build: Build, shards: list[Shard], documents: Documents, earlier: list[Build]) -> float:
+        """Hand the vectors to the backend; return its recall. Raises `UserError` where it holds another number."""
+        vectors = load(build, self.backend, shards, self.encoder.dim, base_of(documents, self.backend, earlier))
+        try:
+            if (count := vectors.count()) != len(documents):
+                held, all_of = counted(count, "vector"), counted(len(documents), "document")
+                raise UserError(f"{build.vectors} holds {held} of {all_of}; index again")
+            return recall(vectors, shards)
+        finally:
+            vectors.close()
+
     def _replaced(self) -> list[str]:
         """The build that a rebuild replaces: the live one, or the latest where none went live."""
         return self.folder.stack()[:1] or [one.name for one in self.folder.builds()[-1:]]
@@ -128,6 +129,13 @@ class Builder:
         known = Known(list({shard.name: shard for shard in newest_first}.values()))
         named = fingerprint([space, *salt]) if salt else space
         return Embedding(documents, self.encoder, named, self.shard, known, self.folder.root / "shards")
+
+
+def _check(data: RetrievalData) -> None:
+    if data.mixed:
+        raise ConfigError("an index is of one data set: give it as data=beir, jsonl, ... instead of data=mix")
+    if not len(data.corpus):
+        raise ConfigError(f"data set {data.name!r} has no documents to index")
 
 
 def _stays(build: Build, source: Mapping[str, Any]) -> bool:
