@@ -19,6 +19,7 @@ import design  # noqa: E402
 import table  # noqa: E402
 
 from hardneg.compare import statistics  # noqa: E402
+from hardneg.compare.p_values import written  # noqa: E402
 from hardneg.compare.statistics import Difference  # noqa: E402
 
 
@@ -75,7 +76,7 @@ def differences(study: design.Study, found: dict[str, contrasts.OneSet], names: 
     corrected = statistics.holm([d.p for _, _, d in rows])
     lines = ["| contrast, points | starts | difference and 95% interval | p Holm |", "| --- | --- | --- | --- |"]
     for (name, starts, d), p in zip(rows, corrected, strict=True):
-        lines.append(f"| {name} | {starts} | {table.points(d)} | {p:.2g} |")
+        lines.append(f"| {name} | {starts} | {table.points(d)} | {written(p)} |")
     return "\n".join([*lines, "", f"Holm over {len(rows)}. Intervals are not corrected."])
 
 

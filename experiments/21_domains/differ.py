@@ -18,6 +18,7 @@ sys.path.insert(0, str(HERE.parent / "study"))
 import contrasts  # noqa: E402
 import design  # noqa: E402
 
+from hardneg.compare.p_values import written  # noqa: E402
 from hardneg.compare.statistics import Difference, holm  # noqa: E402
 
 HEAD = ("difference", "sets", "from", "to", "Q", "p Holm", "share of the spread that is of the sets", "with queries")
@@ -40,7 +41,7 @@ def main(data: Path, out: Path, start: str) -> None:
             rows.append((name, f"{len(both)}", f"{min(means):+.1f}", f"{max(means):+.1f}", size))
     lines = ["| " + " | ".join(HEAD) + " |", "|" + " --- |" * len(HEAD)]
     for row, (q, _, share), corrected in zip(rows, tests, holm([p for _, p, _ in tests]), strict=True):
-        cells = [*row[:4], f"{q:.1f}", f"{corrected:.2g}", f"{share:.0%}"]
+        cells = [*row[:4], f"{q:.1f}", written(corrected), f"{share:.0%}"]
         lines.append("| " + " | ".join([*cells, f"{row[4].statistic:+.2f} (p {row[4].pvalue:.2f})"]) + " |")
     lines += [
         "",

@@ -20,6 +20,7 @@ from table import points  # noqa: E402
 
 from hardneg.compare import statistics  # noqa: E402
 from hardneg.compare.figures import COLOURS  # noqa: E402
+from hardneg.compare.p_values import written  # noqa: E402
 from hardneg.system.figure_style import style  # noqa: E402
 
 NAMES = {
@@ -111,7 +112,7 @@ def tested(sets: list[OneSet]) -> str:
             continue
         for each in mine:
             each = Contrast(each.name, each.data, each.difference, holm[each.name, each.data])
-            cells = [each.name, each.data, points(each.difference), f"{each.p_holm:.2g}", each.verdict(plan.SMALLEST)]
+            cells = [each.name, each.data, points(each.difference), written(each.p_holm), each.verdict(plan.SMALLEST)]
             lines.append(row(cells))
         if len(mine) > 1:
             mean, low, high = (100 * x for x in over_sets([each.difference for each in mine]))

@@ -9,6 +9,7 @@ import contrasts
 import design
 
 from hardneg.compare.one_run import FinishedRun
+from hardneg.compare.p_values import written
 from hardneg.compare.statistics import Difference
 
 
@@ -89,7 +90,7 @@ def tested(study: design.Study, sets: Sequence[contrasts.OneSet]) -> str:
     for name in study.primary:
         mine = [one for one in found if one.name == name]
         for one in mine:
-            cells = (name, one.data, points(one.difference), f"{one.p_holm:.2g}", one.verdict(study.smallest))
+            cells = (name, one.data, points(one.difference), written(one.p_holm), one.verdict(study.smallest))
             lines.append("| " + " | ".join(cells) + " |")
         if len(mine) > 1 and study.mean:
             mean, low, high = (100 * x for x in contrasts.over_sets([one.difference for one in mine]))
