@@ -81,7 +81,7 @@ def plan(
             unit = {name: max(LEAST, math.floor(training / rules.whole / one.step)) for name, one in timings.items()}
             cost = training + rules.whole * need.evaluation + need.start
             return Plan(unit, training, cost, need.fixed + need.lengths * training, count)
-    raise ConfigError(_too_small(need, len(timings), seconds, at_once, taken, all_timed))
+    raise ConfigError(_too_small(need, len(timings), rules.rungs, seconds, at_once, taken, all_timed))
 
 
 @dataclass(frozen=True)
@@ -115,16 +115,17 @@ def _need(timings: Mapping[str, Timing], rules: Rules, seeds: int, at_once: int)
     return _Need(fixed, lengths, fixed + lengths * LEAST * slowest * whole, ends, slowest, evaluation, start)
 
 
-def _too_small(need: _Need, arms: int, seconds: float, at_once: int, taken: float, all_timed: bool) -> str:
+def _too_small(need: _Need, arms: int, rungs: int, seconds: float, at_once: int, taken: float, all_timed: bool) -> str:
     """Say what a race takes at least, why, and what would make it less."""
     fewer = "fewer arms (race=small), " if arms > SMALL else "fewer arms, " if arms > 2 else ""
+    looks = f"fewer looks (rungs={rungs - 1}), " if rungs > 1 else ""
     budget = f"budget={math.ceil((taken + need.least) / at_once)}s"
     told = f"about {budget} or more" if all_timed else f"{budget} at least, and perhaps more once all arms are timed"
     return (
         f"{clock(seconds / at_once)} are left of the budget, and this race needs {clock(need.least / at_once)} at"
         f" least, besides {clock(taken / at_once)} for checks, timing and the last tables, so {told}: {arms} arms,"
         f" up to {need.slowest:.2g} s a step, {need.evaluation:.2g} s an evaluation of dev, {need.ends} runs at the"
-        f" end. Give a longer budget, {fewer}fewer looks (rungs=3), or a cheaper evaluation (evaluate.documents=subset)"
+        f" end. Give a longer budget, {fewer}{looks}or a cheaper evaluation (evaluate.documents=subset)"
     )
 
 

@@ -58,6 +58,13 @@ def test_a_budget_that_is_too_small_is_told_with_the_least():
     for count, advice in ((4, "a longer budget, fewer arms, fewer looks"), (5, r"fewer arms \(race=small\), fewer")):
         with pytest.raises(ConfigError, match=advice):
             plan(dict.fromkeys("abcde"[:count], Timing(1.0, 10.0, 5.0)), Rules(count), 3, 60.0)
+    for rungs, advice in (
+        (4, r"fewer looks \(rungs=3\), or a"),
+        (3, r"looks \(rungs=2\), or a"),
+        (1, "longer budget, or a"),
+    ):
+        with pytest.raises(ConfigError, match=advice):
+            plan(timings, Rules(2, rungs=rungs), 3, 30.0)
     minutes, seconds = str(said.value).split("needs ")[1].split(" ")[0].split(":")
     least = 60 * int(minutes) + int(seconds)
     found = plan(timings, Rules(2), 3, least + 1.0)
