@@ -12,11 +12,16 @@ import pytest
 from hardneg.cli import COMMANDS
 
 HEAVY = ("torch", "lightning", "transformers", "datasets", "wandb", "scipy", "pandas", "matplotlib", "faiss")
-# Forks for each command, when it has imported what all of them may: to start Python and Hydra takes half a second. A
-# command's output ends with those of the slow packages that were imported.
+# Forks for each command, when it has imported what all of them may and composed a config: to start Python and Hydra
+# takes half a second, to read all yamls for the first time a quarter. A command's output ends with those of the slow
+# packages that were imported.
 SERVER = f"""
 import json, os, sys, traceback
-import hardneg.cli, hardneg.config.composition
+import hardneg.cli, hardneg.sweep.hydra_app
+from hardneg.config import composition
+
+with composition.composing():
+    composition.compose("train", [])
 
 for line in sys.stdin:
     order = json.loads(line)

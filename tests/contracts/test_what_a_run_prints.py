@@ -48,7 +48,7 @@ def files(room: str) -> Iterator[Path]:
 @cache
 def strings() -> list[str]:
     """All strings of the code."""
-    trees = [ast.parse(path.read_text("utf-8")) for path in SOURCE.rglob("*.py")]
+    trees = (ast.parse(path.read_text("utf-8")) for path in SOURCE.rglob("*.py"))
     return [text for tree in trees for node in ast.walk(tree) if (text := template(node))]
 
 
