@@ -131,11 +131,13 @@ def test_one_bad_job_stops_a_sweep_before_its_first(hardneg, small, tmp_path, ba
         (["encoder=transformer", "encoder.model=nowhere/model"], "nowhere/model"),
         (["split.dev=devel"], "devel"),
         (["batch_size=1000"], "batch_size=1000"),
-        (["negatives=given", "data=pydocs"], "given"),
+        (["negatives=given", "data=table", "data.path=pairs.csv"], "but 'pairs' has none"),
     ],
 )
-def test_bad_input_ends_with_one_clear_line(hardneg, arguments, said, monkeypatch):
+def test_bad_input_ends_with_one_clear_line(hardneg, arguments, said, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    pairs = "".join(f"what is item {n},item {n} is a thing\n" for n in range(100))
+    (tmp_path / "pairs.csv").write_text(f"query,document\n{pairs}")
     done = hardneg("train", "data=toy", "logger=csv", *arguments, code=2)
     assert said in done.stderr and "Traceback" not in done.stderr
 
