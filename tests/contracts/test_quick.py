@@ -54,6 +54,19 @@ def test_a_config_is_what_hydra_itself_composes(monkeypatch):
     assert ours == [composed(*case) for case in cases] * 2
 
 
+def test_a_choice_may_be_that_of_another_group(tmp_path):
+    """Ours are not, which leaves out what Hydra needs for it; those of a user may be."""
+    for path, text in {
+        "main": "defaults: [size: small, dim: '${size}']",
+        **{f"{group}/{name}": f"is: {group} {name}" for group in ("size", "dim") for name in ("small", "large")},
+    }.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{path}.yaml").write_text(text)
+    with initialize_config_dir(str(tmp_path), version_base="1.3"):
+        for word, name in (([], "small"), (["size=large"], "large")):
+            assert hydra.compose("main", word) == {"size": {"is": f"size {name}"}, "dim": {"is": f"dim {name}"}}
+
+
 def test_a_call_in_a_loop_is_quick_at_any_depth():
     """No memory is mapped for its frame, as Python itself does for each call at a few depths."""
 

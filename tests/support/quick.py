@@ -61,8 +61,9 @@ def everything_once(put: Callable[[Any, str, Any], None]) -> None:
     import omegaconf.base
     from lightning.pytorch.trainer.connectors.logger_connector.result import _ResultMetric
 
-    for (place, name), once in zip(places(), (reading_once(), choosing_once(), merging_once()), strict=True):
-        put(place, name, once)
+    quicker = (reading_once(), choosing_once(), choices_where_asked(), merging_once())
+    for (place, name), ours in zip(places(), quicker, strict=True):
+        put(place, name, ours)
     put(omegaconf.DictConfig, "__deepcopy__", copying_jobs_by_pickle())
     put(lightning.fabric.utilities.registry, "entry_points", entry_points_once)
     put(
@@ -122,8 +123,8 @@ def parsing_interpolations_once() -> Callable[..., Any]:
 
 
 def places() -> list[tuple[Any, str]]:
-    """Where Hydra has what reads a yaml, what finds which yamls are chosen, and what merges them."""
-    from hydra._internal import config_loader_impl
+    """Where Hydra has what reads a yaml, what finds which yamls are chosen (and a part of it), and what merges them."""
+    from hydra._internal import config_loader_impl, defaults_list
     from hydra.core.plugins import Plugins
 
     from hardneg.config import yaml_sources
@@ -135,6 +136,7 @@ def places() -> list[tuple[Any, str]]:
     return [
         (FileConfigSource, "load_config"),
         (config_loader_impl, "create_defaults_list"),
+        (defaults_list, "_create_interpolation_map"),
         (config_loader_impl.ConfigLoaderImpl, "_compose_config_from_defaults_list"),
     ]
 
@@ -184,6 +186,23 @@ def choosing_once() -> Callable[..., Any]:
         return dataclasses.replace(known[key], config_overrides=asked.config_overrides)
 
     return create_defaults_list
+
+
+def choices_where_asked() -> Callable[..., Any]:
+    """Return Hydra's function that makes a config of the choices so far, for yamls alone whose defaults refer to them.
+
+    Hydra makes one for each yaml, which is more than half of what it takes to find out which yamls are chosen.
+    """
+    from hydra._internal import defaults_list as hydras
+
+    make = hydras._create_interpolation_map
+
+    @functools.wraps(make)
+    def _create_interpolation_map(overrides: Any, defaults_list: list[Any], self_added: bool) -> Any:
+        asked = any(one.is_interpolation() for one in defaults_list)
+        return make(overrides, defaults_list, self_added) if asked else None
+
+    return _create_interpolation_map
 
 
 def merging_once() -> Callable[..., Any]:
