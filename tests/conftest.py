@@ -53,10 +53,10 @@ def isolated(monkeypatch, tmp_path_factory):
     """No test reads or writes the user's caches, none talks to a server, and none imports what another one wrote."""
     monkeypatch.setenv("HARDNEG_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.setenv("WANDB_MODE", "offline")
-    before = set(sys.modules)
+    before = sys.modules.copy()
     yield
     written = str(tmp_path_factory.getbasetemp())
-    for name in set(sys.modules) - before:
+    for name in [name for name in list(sys.modules) if name not in before]:  # threads may import meanwhile
         if str(getattr(sys.modules[name], "__file__", None) or "").startswith(written):
             del sys.modules[name]
     if "wandb" in sys.modules:
