@@ -115,13 +115,17 @@ class FailInRun(L.Callback):
 
 
 class Slow(L.Callback):
-    """Sleep after each step, so that somebody outside can interfere."""
+    """Sleep after each step of a run that begins, so that somebody outside can interfere; one that goes on is quick."""
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+        self.seconds, self.goes_on = seconds, False
+
+    def on_train_start(self, trainer, *_):
+        self.goes_on = trainer.global_step > 0
 
     def on_train_batch_end(self, *_):
-        time.sleep(self.seconds)
+        if not self.goes_on:
+            time.sleep(self.seconds)
 
 
 class DropBest(L.Callback):
