@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import warm
 from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 from patience import patience
@@ -28,18 +29,21 @@ def stem(path):
 
 
 @pytest.fixture(scope="module")
-def kernel(tmp_path_factory):
-    """One kernel for all of them: importing takes longer than most of their cells."""
+def kernel(tmp_path_factory, zygote):
+    """One kernel for all of them, and a warm one: importing takes longer than most of their cells."""
     home = tmp_path_factory.mktemp("notebooks")
     environment = {key: value for key, value in os.environ.items() if not key.startswith("WANDB")}
     environment |= {"HOME": str(home), "HARDNEG_CACHE": str(home / "cache"), "HARDNEG_NOTEBOOK_DATA": "toy"}
     environment |= {"OMP_NUM_THREADS": "1", "WANDB_MODE": "offline", "IPYTHONDIR": str(home / "ipython")}
-    manager, client = start_new_kernel(
-        kernel_name="python3", env=environment, cwd=str(home), extra_arguments=["--HistoryManager.enabled=False"]
-    )
-    yield manager, client
-    client.stop_channels()
-    manager.shutdown_kernel(now=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(warm.WarmPopen, "zygote", zygote, raising=False)
+        patch.setattr("jupyter_client.launcher.Popen", warm.WarmPopen)
+        manager, client = start_new_kernel(
+            kernel_name="python3", env=environment, cwd=str(home), extra_arguments=["--HistoryManager.enabled=False"]
+        )
+        yield manager, client
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=stem)

@@ -33,6 +33,7 @@ SLOW = ["hardneg.commands.train", "hardneg.preflight.parts", "hardneg.sweep.hydr
 SLOW += ["pandas", "pyarrow.pandas_compat", "transformers.optimization", "matplotlib.backends.backend_agg"]
 SLOW += ["hardneg.serving.http.server"]
 MODULES = ("hardneg.cli", "torch.distributed.run", "submitit.local._local", "submitit.core._submit")
+MODULES += ("ipykernel_launcher",)
 ColdPopen = subprocess.Popen
 LARGEST = 200_000  # bytes of a message: words and environment of one process
 
