@@ -6,6 +6,8 @@ MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 INSTALL = $(BIN)/python -m pip install --quiet --quiet --no-compile --disable-pip-version-check -c constraints.txt
 # pip compiles what it installs on one core, which is two fifths of its work; what does not compile is never imported.
 COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
+# Some Python images forbid writing compiled files; each of the hundreds of processes would then compile everything anew.
+PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 .PHONY: quickstart say-quickstart check test lint format bench docs docs-serve release-check release-extras test-oldest test-newest clean
 
@@ -18,10 +20,10 @@ say-quickstart:
 	@echo "   between MiniLM trains for about 40 steps, which is most of the work. It takes minutes."
 
 test: $(VENV)/.dev             ## run the tests, a process a core
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) --no-loadscope-reorder
 
 check: lint                    ## style, types, and the tests that take no whole run: minutes, before every commit
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile tests/unit tests/contracts
+	$(PYTEST) tests/unit tests/contracts
 
 lint: $(VENV)/.dev             ## check style, format and types
 	$(BIN)/ruff check .
