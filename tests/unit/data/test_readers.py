@@ -135,7 +135,7 @@ def test_config_names_every_argument_with_its_default(name, recipe):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("corpus", SETS, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("corpus", SETS, ids=[path.parent.name for path in SETS])
 def test_sets_of_your_own_are_read_whole(corpus):
     """Those of HARDNEG_TEST_SETS, a folder of folders; skipped without it."""
     data = Beir(str(corpus.parent)).load()

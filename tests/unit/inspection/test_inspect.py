@@ -95,12 +95,11 @@ def test_bm25_finds_all_but_the_stranger(found):
 def test_bm25_shares_are_those_of_its_ranking(toy):
     import bm25s  # the library's own words and scores, without ours
 
-    tokenizer = bm25s.tokenization.Tokenizer(stopwords="en", stemmer=__import__("Stemmer").Stemmer("english"))
+    words = {"stopwords": "en", "stemmer": __import__("Stemmer").Stemmer("english"), "show_progress": False}
     index = bm25s.BM25(k1=1.2, b=0.75)
-    index.index(tokenizer.tokenize(toy.corpus.texts.to_pylist(), show_progress=False), show_progress=False)
+    index.index(bm25s.tokenize(toy.corpus.texts.to_pylist(), **words), show_progress=False)
     rows = toy.qrels["test"].query_rows
-    asked = tokenizer.tokenize(toy.queries.take(rows), update_vocab=False, show_progress=False)
-    ids, scores = index.retrieve(asked, k=10, show_progress=False)
+    ids, scores = index.retrieve(bm25s.tokenize(toy.queries.take(rows), **words), k=10, show_progress=False)
     pairs = set(zip(toy.qrels["test"].queries.tolist(), toy.qrels["test"].docs.tolist(), strict=True))
     hit = [
         any((int(q), int(d)) in pairs and s > 0 for d, s in zip(*line, strict=True))

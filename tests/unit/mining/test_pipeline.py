@@ -28,6 +28,7 @@ from hardneg.mining.store import Store
 from hardneg.system import cache as cache_module
 from hardneg.system import row_writer
 from hardneg.system.cache import hold, release
+from hardneg.system.own_code import with_code_of
 from hardneg.testing.synthetic import make_data, make_training
 
 
@@ -125,7 +126,7 @@ def test_lists_of_before_positives_outside_the_pool_had_scores_are_not_taken_for
         ranking = recipe.ranking(training())
         assert len(ranking.pool) == 8
         for named in (ranking.identity(), recipe.identity(ranking)):
-            assert (named["miner"] != miner.identity()) == (newly and outside)
+            assert (named["miner"] != with_code_of(miner, miner.identity())) == (newly and outside)
 
 
 def test_other_filters_rank_nothing_again(tmp_path):
