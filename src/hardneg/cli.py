@@ -113,7 +113,8 @@ def _told(command: str) -> Iterator[None]:
 
 def _end_at_once() -> None:
     """Have another Ctrl-C end the process while Python exits, which takes seconds; it showed a traceback of torch's."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with contextlib.suppress(ValueError):  # in another thread than the main one
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run(command: str, *arguments: str) -> None:

@@ -78,6 +78,11 @@ ENCODERS = {  # class -> the checks that must fail, and what is said
     "ForgetsToNormalise": {"gives_each_text_a_vector": "lengths of vectors: ["},
     "StartsAnyhow": {"starts_the_same_from_a_seed": "matrix.weight starts with other weights"},
     "ForgetsItsScale": {"comes_back_from_a_checkpoint": "the rebuilt tower embeds otherwise"},
+    "IsRandom": {
+        "padding_changes_nothing": "a text's vector differs from call to call",
+        "texts_do_not_matter_to_each_other": "another order gives other vectors",
+        "comes_back_from_a_checkpoint": "the rebuilt tower embeds otherwise",
+    },
     "HasAnIdleWeight": {"every_weight_is_trained": "no gradient reaches idle"},
     "KeepsAnObject": {"settings_can_name_vectors": "TypeError: Object of type device is not JSON serializable"},
 }
@@ -106,6 +111,23 @@ def assert_broken(check, name, expected):
         check(getattr(newcomers, name)())
     for promise, said in expected.items():
         assert f"Promised ({promise}): " in str(failure.value) and said in str(failure.value)
+
+
+def test_what_cannot_be_made_at_all_is_told_once_and_so_is_a_group_without_promises():
+    class Unreadable(newcomers.GoodData):
+        def load(self):
+            raise ValueError("line 3: no tab")
+
+    class Wordless(newcomers.GoodEncoder):
+        def tokenizer(self, corpus, queries=None):
+            return None
+
+    with pytest.raises(AssertionError, match=r"^Unreadable: load raised ValueError: line 3: no tab$"):
+        check_data(Unreadable())
+    with pytest.raises(AssertionError, match=r"^Wordless: tokenizer, build and forward raised "):
+        check_encoder(Wordless())
+    with pytest.raises(ValueError, match=r"yamls of encoder have no promises; groups are negatives, loss, filter"):
+        promises("hardneg", "encoder")
 
 
 def test_good_encoders_and_data_pass_and_what_is_neither_is_told():

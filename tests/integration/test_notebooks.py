@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -44,6 +46,17 @@ def kernel(tmp_path_factory, zygote):
         yield manager, client
         client.stop_channels()
         manager.shutdown_kernel(now=True)
+
+
+def test_what_notebooks_import_prints_nothing(tmp_path):
+    """In a process of its own, as the kernel below has imported it before its cells do."""
+    cells = [cell.source for path in NOTEBOOKS for cell in nbformat.read(path, as_version=4).cells]
+    lines = {
+        line for cell in cells for line in cell.splitlines() if line.startswith(("import hardneg", "from hardneg"))
+    }
+    assert lines
+    done = subprocess.run([sys.executable, "-c", "\n".join(sorted(lines))], capture_output=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=stem)

@@ -227,6 +227,14 @@ class ForgetsItsScale(GoodEncoder):
         return tower
 
 
+class IsRandom(GoodEncoder):
+    def tower(self, rows):
+        tower = super().tower(rows)
+        forward = tower.forward
+        tower.forward = lambda *given: F.normalize(F.dropout(forward(*given)) + 1e-3, dim=-1)
+        return tower
+
+
 class HasAnIdleWeight(GoodEncoder):
     def tower(self, rows):
         tower = super().tower(rows)

@@ -17,6 +17,7 @@ from hardneg.config.moved import todays, todays_target
 from hardneg.config.refused_arguments import lightnings
 from hardneg.config.value_kinds import check_arguments
 from hardneg.errors import ConfigError, UserError
+from hardneg.system import own_code
 
 # What a config may name as `_target_`. Hydra would call anything importable; a config file found on the web must not.
 # A package of your own is added by its entry point (see `studies`), code that is not installed, by the environment
@@ -123,6 +124,8 @@ def check_target(path: str, node: dict) -> None:
     given = {key: value for key, value in node.items() if not (key.startswith("_") and key.endswith("_"))}
     if path == "trainer":  # has a key of ours beside Lightning's
         given = lightnings(given)
+    if inspect.isclass(callee):
+        own_code.code_of(callee)  # now, as it was imported: a file that is edited during the run is another version
     signature = inspect.signature(callee)
     known = signature.parameters
     if not any(p.kind is p.VAR_KEYWORD for p in known.values()):

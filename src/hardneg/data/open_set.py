@@ -20,10 +20,10 @@ from hardneg.data.ragged import Ragged
 from hardneg.data.readers.folders import files_below
 from hardneg.data.readers.hub_judged import judgements_beside
 from hardneg.data.tables import Qrels, RetrievalData, Texts
+from hardneg.system import own_code
 from hardneg.system.cache import built_once, fingerprint
 from hardneg.system.log_again import log_again, noted
 from hardneg.system.memory_map import Mapped
-from hardneg.system.own_code import with_code_of
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ WORTH_IT = 8 * 1024**2  # bytes of files above which reading takes noticeable ti
 NO_INPUTS = frozenset(
     {
         "kind",
-        "code",
+        own_code.KEY,
         "name",
         "cache",
         "config",
@@ -151,7 +151,7 @@ def _plain(recipe: Any) -> Any:
     """Write a recipe, and those within it, as plain values."""
     if is_dataclass(recipe) and not isinstance(recipe, type):
         named = {field.name: _plain(getattr(recipe, field.name)) for field in fields(recipe)}
-        return with_code_of(recipe, {"kind": type(recipe).__qualname__, **named})
+        return own_code.with_code_of(recipe, {"kind": type(recipe).__qualname__, **named})
     if isinstance(recipe, Mapping):
         return {str(key): _plain(value) for key, value in recipe.items()}
     if isinstance(recipe, list | tuple):

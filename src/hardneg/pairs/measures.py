@@ -15,6 +15,7 @@ from hardneg.system import shared_blocks
 from hardneg.system.cache import fingerprint
 from hardneg.system.counts_in_words import counted
 from hardneg.system.memory_map import Mapped, write_array
+from hardneg.system.own_code import with_code_of
 from hardneg.system.progress import progress
 from hardneg.system.row_writer import RowWriter
 
@@ -29,7 +30,8 @@ def measured(name: str, rule: PairFilter, pairs: Pairs, cache: Path) -> Float32[
     Of several processes that ask together one measures and the others wait; of the ranks of a run each does a share,
     and all of them must ask for the same (`ConfigError` otherwise). The rule is ready.
     """
-    identity = {"by": rule.measured_by(), "training": pairs.training.fingerprint, "pairs": _hashed(pairs)}
+    named = {"by": rule.measured_by(), "training": pairs.training.fingerprint, "pairs": _hashed(pairs)}
+    identity = with_code_of(rule, named)
     key = fingerprint(identity)
     work = cache / "work" / key
 

@@ -19,6 +19,7 @@ from hardneg.pairs.measures import measured
 from hardneg.system import agreement
 from hardneg.system.cache import built_together, fingerprint
 from hardneg.system.memory_map import Mapped
+from hardneg.system.own_code import with_code_of
 
 EXAMPLES = 10  # dropped pairs that a report shows, of all rules in turn
 CARD = "card.json"
@@ -66,7 +67,9 @@ def select(rules: Mapping[str, PairFilter], training: TrainingSet, cache: Path, 
         raise ConfigError(f"pairs names {len(rules)} rules; 127 can be told apart")
     for rule in rules.values():
         rule.ready(training.data, cache, device)
-    settings = {name: {"measure": rule.measured_by(), **rule.limits()} for name, rule in rules.items()}
+    settings = {
+        name: with_code_of(rule, {"measure": rule.measured_by(), **rule.limits()}) for name, rule in rules.items()
+    }
     name = fingerprint([list(rules), settings, training.fingerprint])
 
     def build(unfinished: Path | None) -> None:

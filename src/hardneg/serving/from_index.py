@@ -14,18 +14,21 @@ from hardneg.data.tables import RetrievalData
 from hardneg.encoders.towers import DOCUMENT
 from hardneg.errors import ConfigError
 from hardneg.retrieval.model import Model, Reader, VectorSource
-from hardneg.serving import embedding_space
+from hardneg.serving import canaries, embedding_space
 from hardneg.serving.documents import digest
 from hardneg.serving.index_folder import IndexFolder
 from hardneg.serving.index_there import check_complete
 from hardneg.serving.manifest import NAME
 from hardneg.serving.reader_hold import Hold
 from hardneg.serving.shards import Known, Shard
+from hardneg.system import own_code
 from hardneg.system.cache import fingerprint
 from hardneg.system.counts_in_words import counted
 from hardneg.system.screen import in_short
 
 log = logging.getLogger(__name__)
+
+COMPARED = 8  # documents whose vectors are made again, where the encoder's code is a user's
 
 
 def opens(root: str | Path | None) -> Callable[[RetrievalData], IndexVectors] | None:
@@ -58,10 +61,11 @@ class IndexVectors(VectorSource):
         made = embedding_space.both(model.recipe, model.tokenizer, model.towers, model.towers.dim)[DOCUMENT]
         space = fingerprint([made, model.precision])
         if space not in self._readers:  # a round asks for its documents and for positives outside of them
-            self._readers = {space: self._open(space, model.towers.dim)}
+            self._readers = {space: self._open(space, model)}
         return self._readers[space]
 
-    def _open(self, space: str, dim: int) -> Reader | None:
+    def _open(self, space: str, model: Model) -> Reader | None:
+        dim = model.towers.dim
         shards: dict[str, Shard] = {}
         self._holds = []
         for build in reversed(self.folder.builds()):
@@ -69,13 +73,13 @@ class IndexVectors(VectorSource):
                 self._holds.append(Hold(build.folder / NAME))  # while we hold it, it is not removed
                 shards |= {shard.name: shard for shard in build.shards}
         if not shards:
-            if not self._said:
-                say = "index %s is not of the model as it is now: documents are embedded"
-                log.info(say, self.folder.root, extra=in_short(say.replace("index %s", "the index")))
-            self._said = True
+            self._say("is not of the model as it is now")
             return None
         known = Known(list(shards.values()))
         places = known.find(self._digests)
+        if own_code.code_of(type(model.recipe)) is not None and not self._alike(model, known, places):
+            self._say("has other vectors than the encoder's code makes now")
+            return None
         holds = f"holds {(places >= 0).sum():,} of {counted(len(places), 'document')} as this model embeds them"
         log.info("index %s %s", self.folder.root, holds, extra=in_short(f"the index {holds}"))
 
@@ -84,3 +88,18 @@ class IndexVectors(VectorSource):
             return here >= 0, known.take(here[here >= 0], dim)
 
         return read
+
+    def _alike(self, model: Model, known: Known, places: np.ndarray) -> bool:
+        """Whether a few documents get the vectors that are held: own code may have changed under the same weights."""
+        there = np.flatnonzero(places >= 0)
+        if not len(there):
+            return True
+        rows = there[np.linspace(0, len(there) - 1, min(COMPARED, len(there))).astype(int)]
+        held = known.take(places[rows], model.towers.dim)
+        return bool((canaries.cosines(held, model.embed(DOCUMENT, rows).cpu().numpy()) >= canaries.CLOSE).all())
+
+    def _say(self, why: str) -> None:
+        if not self._said:
+            say = f"{why}: documents are embedded"
+            log.info("index %s %s", self.folder.root, say, extra=in_short(f"the index {say}"))
+        self._said = True

@@ -21,7 +21,8 @@ def as_before() -> Iterator[None]:
     finally:
         sys.argv = argv
         _put_back(loggers)
-        if signal.getsignal(signal.SIGINT) != ctrl_c:  # which a command in another thread cannot have changed
+        # A command in another thread cannot have changed it; None: set by what is no Python.
+        if ctrl_c is not None and signal.getsignal(signal.SIGINT) != ctrl_c:
             signal.signal(signal.SIGINT, ctrl_c)
         for name in os.environ.keys() - environment.keys() - {"WANDB_SERVICE"}:  # W&B's service goes on
             del os.environ[name]

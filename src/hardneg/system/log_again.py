@@ -13,24 +13,37 @@ Line = dict[str, Any]  # level, message, extra: what JSON can hold
 
 
 class _Notes(logging.Handler):
-    def __init__(self) -> None:
+    """Collects lines, and passes on those that the logger's own level lets through."""
+
+    def __init__(self, log: logging.Logger) -> None:
         super().__init__()
+        self.log, self.shown = log, log.getEffectiveLevel()
         self.lines: list[Line] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         extra = {key: vars(record)[key] for key in EXTRA if key in vars(record)}
         self.lines.append({"level": record.levelno, "message": record.getMessage(), "extra": extra})
+        if record.levelno >= self.shown and self.log.parent is not None:
+            self.log.parent.callHandlers(record)
 
 
 @contextmanager
 def noted(name: str) -> Iterator[list[Line]]:
-    """Collect what the logger of that name, and those below it, log within the block."""
-    notes = _Notes()
-    logging.getLogger(name).addHandler(notes)
+    """Collect what the logger of that name, and those below it, log within the block, from INFO on.
+
+    Whether this process shows it does not matter: another that finds the result may be told more.
+    """
+    log = logging.getLogger(name)
+    notes, level, propagate = _Notes(log), log.level, log.propagate
+    log.addHandler(notes)
+    log.setLevel(min(logging.INFO, notes.shown))
+    log.propagate = False
     try:
         yield notes.lines
     finally:
-        logging.getLogger(name).removeHandler(notes)
+        log.removeHandler(notes)
+        log.setLevel(level)
+        log.propagate = propagate
 
 
 def log_again(log: logging.Logger, lines: Sequence[Line]) -> None:

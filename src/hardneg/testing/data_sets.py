@@ -33,7 +33,7 @@ def ids_are_unique(recipe: Readable) -> None:
 
 
 def judges_what_there_is(recipe: Readable) -> None:
-    """Each judgement is of a row of the queries and one of the documents, once in a split, and has a finite score."""
+    """Each judgement is of a query and a document by their rows (int32), once in a split, and has a finite score."""
     data = recipe.load()
     assert data.qrels, "there are no judgements"
     for name, qrels in data.qrels.items():

@@ -52,6 +52,12 @@ def embedded(tower: Tower, given: Tokens) -> Tensor:
         return tower(read.input_ids, read.attention_mask, **more).float()
 
 
+def embed(recipe: EncoderRecipe) -> Tensor:
+    """Make a tower and embed the texts."""
+    _, tower, given = made(recipe)
+    return embedded(tower, given)
+
+
 def gives_each_text_a_vector(recipe: EncoderRecipe) -> None:
     """Each text has a finite vector of width `dim`, an empty text too; of length 1 where the tower says `normalize`."""
     _, tower, given = made(recipe)
@@ -68,6 +74,7 @@ def padding_changes_nothing(recipe: EncoderRecipe) -> None:
     """A text has the same vector alone as beside longer ones, whatever padding holds."""
     _, tower, given = made(recipe)
     found = embedded(tower, given)
+    close(embedded(tower, given), found, msg="a text's vector differs from call to call, as with dropout left on")
     noise = torch.where(given.attention_mask, given.input_ids, given.input_ids.amax())
     padded_otherwise = Tokens(noise, given.attention_mask, given.lengths, given.prompt)
     close(embedded(tower, padded_otherwise), found, msg="padding is read")
@@ -91,7 +98,9 @@ def starts_the_same_from_a_seed(recipe: EncoderRecipe) -> None:
     """The same texts give the same tokenizer, and the same seed the same weights."""
     settled = recipe.resolved()
     one, other = (settled.tokenizer(corpus(), make_texts(TEXTS, "q")) for _ in range(2))
-    assert one.to_str() == other.to_str(), "two tokenizers of the same texts differ"
+    assert one.to_str() == other.to_str(), (
+        "two tokenizers of the same texts differ, as those do that the library trains by WordPiece or Unigram"
+    )
     (_, first, _), (_, second, _) = made(recipe), made(recipe)
     for (name, a), b in zip(first.state_dict().items(), second.state_dict().values(), strict=True):
         assert torch.equal(a, b), f"{name} starts with other weights"

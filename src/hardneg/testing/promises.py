@@ -19,7 +19,7 @@ from hardneg.losses.base import Loss, VectorLoss
 from hardneg.mining.guide_vectors import LookedUp
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
 from hardneg.testing.data_sets import DATA
-from hardneg.testing.encoders import ENCODER
+from hardneg.testing.encoders import ENCODER, embed
 from hardneg.testing.filters import FILTER
 from hardneg.testing.losses import LOSS
 from hardneg.testing.offline_sources import OFFLINE
@@ -73,6 +73,7 @@ def check_encoder(recipe: Any) -> None:
     Raises `AssertionError` with every promise broken.
     """
     assert isinstance(recipe, EncoderRecipe), f"{recipe!r} must be an object of a class that derives from EncoderRecipe"
+    _try(recipe, "tokenizer, build and forward", lambda: embed(recipe))
     _hold_all(recipe, ENCODER, recipe)
 
 
@@ -82,6 +83,7 @@ def check_data(recipe: Any) -> None:
     `recipe` is an object with `load()`, which returns `RetrievalData`; it is loaded several times.
     """
     assert isinstance(recipe, Readable), f"{recipe!r} must have a method load"
+    _try(recipe, "load", recipe.load)
     _hold_all(recipe, DATA, recipe)
 
 
@@ -120,8 +122,11 @@ def promises(conf: str | Path | Conf, *groups: str) -> list[Promise]:
     """All that the parts promise whose yamls a package or folder holds, for `pytest.mark.parametrize(..., ids=str)`.
 
     `conf` is a package with a folder `conf`, or a folder of yamls; `groups` are of negatives, loss and filter, all by
-    default. A yaml whose class does not belong to its group fails by `class_is_of_its_group`.
+    default. A yaml whose class does not belong to its group fails by `class_is_of_its_group`. Raises `ValueError` for
+    another group.
     """
+    if unknown := sorted(set(groups) - KINDS.keys()):
+        raise ValueError(f"yamls of {', '.join(unknown)} have no promises; groups are {', '.join(KINDS)}")
     conf = conf if isinstance(conf, Conf) else Conf(conf)
     found = []
     for group in groups or KINDS:
@@ -173,6 +178,14 @@ def kind_of(part: Any, group: str) -> type:
             return kind
     names = " or ".join(kind.__name__ for kind in KINDS[group])
     raise AssertionError(f"{part!r} is none of {group}: it must be an object of a class that derives from {names}")
+
+
+def _try(part: Any, what: str, do: Callable[[], Any]) -> None:
+    """Do once what every check does: what it raises is told once, not with each promise."""
+    try:
+        do()
+    except Exception as error:
+        raise AssertionError(f"{type(part).__name__}: {what} raised {type(error).__name__}: {error}") from error
 
 
 def _hold_all(what: Any, checks: Sequence[Callable[..., None]], *given: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from dataclasses import fields, replace
 from pathlib import Path
@@ -152,6 +153,22 @@ def test_so_is_whatever_else_reading_has_to_say(tmp_path, caplog):
     first, second = said
     assert first == second and any("1 of its 2 files are there; missing:" in message for _, message, _ in first)
     assert any(short and "are held out of train" in short for _, _, short in first)
+
+
+def test_what_a_quiet_process_did_not_show_is_kept_for_the_next(folder, tmp_path, caplog):
+    """As a rank that leaves it to the first one, or a process that shows warnings alone."""
+    with (folder / "qrels" / "train.tsv").open("a") as file:
+        file.write("nobody\td0\t1\n")
+    log = logging.getLogger("hardneg.data")
+    before = log.level, log.propagate
+    try:
+        log.setLevel(logging.ERROR)
+        open_set(Beir(str(folder), on_error="skip"), tmp_path / "cache")
+        assert not caplog.records and (log.level, log.propagate) == (logging.ERROR, before[1])
+    finally:
+        log.setLevel(before[0])
+    open_set(Beir(str(folder), on_error="skip"), tmp_path / "cache")
+    assert caplog.text.count("skipped 1 bad row (unknown query: 1)") == 1
 
 
 def test_names_and_prompts_are_no_files(folder, tmp_path, monkeypatch):

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import newcomers
 import numpy as np
 import pytest
 import torch
 from worlds import built, corpus, encoder
 
+from hardneg.encoders.checkpoint import Trained
+from hardneg.encoders.towers import Towers
 from hardneg.errors import ConfigError
 from hardneg.mining.base import Task
 from hardneg.mining.dense import Dense
 from hardneg.retrieval import model as model_module
 from hardneg.retrieval.model import Model
 from hardneg.serving.from_index import IndexVectors
+from hardneg.serving.text_encoder import TextEncoder
 
 ROWS = np.arange(100, dtype=np.int32)
 
@@ -71,6 +75,28 @@ def test_vectors_of_another_model_precision_or_text_are_not_taken(toy, tmp_path,
         model = replace(model, recipe=replace(model.recipe, document=document))
     mined(replace(model, embedded=IndexVectors(tmp_path / "i", toy)), toy, tmp_path / "work")
     assert sorted(embedded) == list(range(110))
+
+
+def test_vectors_of_another_version_of_own_code_are_not_taken(toy, tmp_path, embedded, caplog):
+    """Weights and settings are the same; what `forward` makes of them is not."""
+    caplog.set_level("INFO")
+    recipe = newcomers.GoodEncoder()
+    tokenizer = recipe.tokenizer(toy.corpus)
+    torch.manual_seed(0)
+    towers = Towers(recipe, recipe.build(tokenizer)).eval()
+    made = TextEncoder(Trained(recipe, tokenizer, towers), "cpu", "32-true")
+    built(tmp_path / "i", toy, made)
+    model = model_of(made, toy, tmp_path)
+    mined(replace(model, embedded=IndexVectors(tmp_path / "i", toy)), toy, tmp_path / "same")
+    assert len(embedded) == 8, "only the few that are compared"
+    embedded.clear()
+    tower = towers.tower("document")
+    tower.forward = lambda input_ids, attention_mask: newcomers.MeanOfBytes.forward(
+        tower, input_ids, attention_mask
+    ).roll(1, 1)
+    mined(replace(model, embedded=IndexVectors(tmp_path / "i", toy)), toy, tmp_path / "other")
+    assert set(range(110)) <= set(embedded), "all that are asked for, beside the few that were compared"
+    assert "has other vectors than the encoder's code makes now: documents are embedded" in caplog.text
 
 
 def test_a_folder_without_an_index_and_a_mix_of_sets_are_refused(toy, tmp_path):
