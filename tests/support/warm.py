@@ -121,20 +121,25 @@ def _serve(asked: socket.socket) -> NoReturn:
             number, status = os.waitpid(order["ended"], os.WNOHANG)
             answer = status if number else None
         else:
+            ready, begun = os.pipe()
             answer = os.fork()
             if answer == 0:
                 asked.close()
+                if order["session"]:
+                    os.setsid()
+                for end in (ready, begun):
+                    os.close(end)
                 for number, handler in signals.items():
                     signal.signal(number, handler)
                 _child(order, descriptors)
-            for descriptor in descriptors:
+            for descriptor in (*descriptors, begun):
                 os.close(descriptor)
+            os.read(ready, 1)  # until it is closed: who asked may at once send a signal to the new process's group
+            os.close(ready)
         asked.send(json.dumps(answer).encode())
 
 
 def _child(order: dict[str, Any], descriptors: list[int]) -> NoReturn:
-    if order["session"]:
-        os.setsid()
     high = [fcntl.fcntl(given, fcntl.F_DUPFD, 256) for given in descriptors]  # out of the way of the wanted numbers
     for given, wanted in zip(high, order["places"], strict=True):
         os.dup2(given, wanted)
