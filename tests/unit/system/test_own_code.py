@@ -204,3 +204,10 @@ def test_vectors_are_named_by_their_encoders_code(toy, tmp_path):
         return Model.over(toy, towers, recipe, tokenizer, "32-true", tmp_path).document_identity()
 
     assert own_code.KEY not in named(Static(dim=8, vocab_size=300)) and len(named(GoodEncoder())[own_code.KEY]) == 24
+
+
+def test_what_comes_with_hardneg_or_its_packages_is_not_read(monkeypatch):
+    """torch alone is two thousand files, and every command names one of its optimizers."""
+    monkeypatch.setattr(own_code, "hashed", lambda packages: pytest.fail(f"{packages} are read"))
+    classes.check_target("optimizer", {"_target_": "torch.optim.AdamW", "_partial_": True})
+    classes.check_target("data", {"_target_": "hardneg.data.toy.Toy"})
