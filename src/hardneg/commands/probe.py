@@ -25,7 +25,7 @@ from hardneg.serving.from_index import opens
 from hardneg.system.cache import fingerprint
 from hardneg.system.counts_in_words import QUERIES, counted
 from hardneg.system.markdown_table import markdown_table
-from hardneg.system.own_code import with_code_of
+from hardneg.system.own_code import identity_of
 from hardneg.system.terminal_tables import console_at, laid_out, print_title
 
 log = logging.getLogger(__name__)
@@ -56,9 +56,8 @@ def probe(cfg: DictConfig) -> None:
         if teacher is not None:
             teacher.prepare(setting.training.data, setting.cache, setting.device)
         # Named by content, so that only an interrupted probe of the same lists is continued.
-        named = with_code_of(miner, miner.identity())
         pool = mining_pool(hidden.training, source.documents).tolist()
-        work = setting.cache / "work" / fingerprint([named, hidden.training.fingerprint, pool])
+        work = setting.cache / "work" / fingerprint([identity_of(miner), hidden.training.fingerprint, pool])
         found[name] = measure(miner, hidden, settings, source.depth, source.pool, source.documents, work, teacher)
         shutil.rmtree(work, ignore_errors=True)
         show(name, found[name])

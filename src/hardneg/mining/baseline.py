@@ -17,7 +17,7 @@ from hardneg.mining.base import Miner, Task
 from hardneg.retrieval.metrics import Run, per_query, resolve
 from hardneg.system import distributed
 from hardneg.system.cache import built_once, built_together, fingerprint
-from hardneg.system.own_code import with_code_of
+from hardneg.system.own_code import identity_of
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +45,7 @@ def baseline_run(
         wide = depth + int(seen.counts[rows].max(initial=0))
         return baseline_run(miner, data, split, wide, cache, None, queries, documents).without(seen, depth)
     miner = miner.ready(data, None, cache)
-    ranked_by = with_code_of(miner, miner.identity())
-    named = [ranked_by, data.corpus.fingerprint, data.queries.fingerprint, rows.tolist(), depth]
+    named = [identity_of(miner), data.corpus.fingerprint, data.queries.fingerprint, rows.tolist(), depth]
     named += [data.bounds] if data.bounds else []
     named += [] if documents is None else ["documents", documents.tolist()]
     key = fingerprint(named)

@@ -22,7 +22,7 @@ from hardneg.retrieval.model import Model
 from hardneg.retrieval.rank_shares import Nearest, nearest_in_shares
 from hardneg.retrieval.search import Exact, Search
 from hardneg.system import agreement
-from hardneg.system.own_code import with_code_of
+from hardneg.system.own_code import identity_of
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Dense(Miner):
     def identity(self) -> dict[str, Any]:
         """The model's identity, weights included, and the search's."""
         assert self.model is not None, "ready() comes first"
-        return {"miner": "dense", "model": self.model.identity(), **with_code_of(self.search, self.search.identity())}
+        return {"miner": "dense", "model": self.model.identity(), **identity_of(self.search)}
 
     def open(self, task: Task) -> Ranker:
         """Embed the pool, continuing an earlier attempt, and index it."""

@@ -15,7 +15,7 @@ from hardneg.errors import ConfigError
 from hardneg.mining.base import Hits, Miner, Ranker, Task, ranker_of
 from hardneg.mining.encoder_choice import EncoderChoice
 from hardneg.retrieval.model import Model
-from hardneg.system.own_code import with_code_of
+from hardneg.system.own_code import identity_of
 
 
 class Fused(Miner):
@@ -59,8 +59,7 @@ class Fused(Miner):
 
     def identity(self) -> dict[str, Any]:
         """Those of the miners, and the constant."""
-        of = [with_code_of(miner, miner.identity()) for miner in self.miners]
-        return {"miner": "fused", "constant": self.constant, "of": of}
+        return {"miner": "fused", "constant": self.constant, "of": [identity_of(miner) for miner in self.miners]}
 
     def open(self, task: Task) -> Ranker:
         """Open each of the miners."""

@@ -14,7 +14,7 @@ from hardneg.mining.teacher import Teacher
 from hardneg.system import shared_blocks
 from hardneg.system.cache import fingerprint
 from hardneg.system.memory_map import write_arrays
-from hardneg.system.own_code import with_code_of
+from hardneg.system.own_code import identity_of
 from hardneg.system.progress import progress
 
 BLOCK = 64  # queries that a teacher scores at a time
@@ -31,8 +31,7 @@ def given_scores(teacher: Teacher, training: TrainingSet, cache: Path) -> PairSc
     if given is None:
         raise DataError(f"{training.data.name!r} names no negatives")
     lists = [given.offsets.tolist(), fingerprint(given.values.tolist())]
-    scored_by = with_code_of(teacher, teacher.identity())
-    name = fingerprint({"given": lists, "teacher": scored_by, "training": training.fingerprint})
+    name = fingerprint({"given": lists, "teacher": identity_of(teacher), "training": training.fingerprint})
     work = cache / "work" / f"given-{name}"
 
     def join(unfinished: Path, blocks: shared_blocks.Files[np.ndarray], _: float) -> None:

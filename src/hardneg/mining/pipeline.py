@@ -24,7 +24,7 @@ from hardneg.mining.store import Store
 from hardneg.mining.teacher import Teacher
 from hardneg.system import agreement, distributed, shared_blocks
 from hardneg.system.cache import fingerprint, hold
-from hardneg.system.own_code import with_code_of
+from hardneg.system.own_code import identity_of
 from hardneg.system.progress import progress
 
 log = logging.getLogger(__name__)
@@ -61,8 +61,8 @@ class MiningRecipe:
             "miner": ranking.miner_identity,
             "depth": self.depth,
             "pool": ranking.pool_name,
-            "filters": {name: with_code_of(rule, rule.identity()) for name, rule in self.filters.items()},
-            "teacher": None if self.teacher is None else with_code_of(self.teacher, self.teacher.identity()),
+            "filters": {name: identity_of(rule) for name, rule in self.filters.items()},
+            "teacher": None if self.teacher is None else identity_of(self.teacher),
             "training": ranking.training.fingerprint,
         }
         # Some filters look at what those before them left, and `fingerprint` sorts names. Names in the order of the

@@ -19,7 +19,7 @@ from hardneg.system import agreement, shared_blocks
 from hardneg.system.cache import fingerprint, hold
 from hardneg.system.counts_in_words import QUERIES, counted
 from hardneg.system.memory_map import Mapped, write_arrays
-from hardneg.system.own_code import with_code_of
+from hardneg.system.own_code import identity_of
 from hardneg.system.progress import progress
 from hardneg.system.row_writer import RowWriter
 
@@ -88,7 +88,7 @@ class Ranking:
         """Name the miner, and that positives outside the pool have scores where rankings of before lack them."""
         partly = self.miner.newly_scores_outside and len(self.pool) < len(self.training.data.corpus)
         outside = partly and not np.isin(self.training.known.values, self.pool).all()
-        return with_code_of(self.miner, self.miner.identity()) | ({"outside": "scored"} if outside else {})
+        return identity_of(self.miner) | ({"outside": "scored"} if outside else {})
 
     def identity(self) -> dict[str, Any]:
         """Name everything: any change makes another ranking."""

@@ -25,6 +25,11 @@ def with_code_of(part: Any, identity: dict[str, Any]) -> dict[str, Any]:
     return identity if code is None else {**identity, KEY: code}
 
 
+def identity_of(part: Any) -> dict[str, Any]:
+    """Return the identity of a filter, miner, teacher or search, with its code where it is a user's."""
+    return with_code_of(part, part.identity())
+
+
 def code_of(kind: type) -> str | None:
     """Hash the Python files of the package of a class, and of those of its bases that are a user's too; None for ours.
 

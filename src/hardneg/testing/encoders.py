@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from hardneg.data.tables import Texts
 from hardneg.data.tokens import Side, Tokeniser
 from hardneg.encoders.base import EncoderRecipe, Tower
+from hardneg.encoders.encode import encode
 from hardneg.matrix.batch import Tokens
 from hardneg.testing.synthetic import make_texts
 
@@ -36,20 +39,13 @@ def made(recipe: EncoderRecipe) -> tuple[EncoderRecipe, Tower, Tokens]:
     tokenizer = recipe.tokenizer(corpus(), make_texts(TEXTS, "q"))
     torch.manual_seed(0)
     tower = recipe.build(tokenizer).eval()
-    return recipe, tower, tokens(Tokeniser(tokenizer, recipe.document), range(len(TEXTS)))
-
-
-def tokens(tokeniser: Tokeniser, rows: range) -> Tokens:
-    """Some of the texts, padded to the longest of them."""
-    return tokeniser.table(TEXTS).batch(torch.tensor(list(rows)).numpy())
+    return recipe, tower, Tokeniser(tokenizer, recipe.document).table(TEXTS).batch(np.arange(len(TEXTS)))
 
 
 def embedded(tower: Tower, given: Tokens) -> Tensor:
     """Their vectors, as evaluation and mining compute them."""
-    read = tower.read(given)
-    more = {} if read.prompt is None else {"prompt": read.prompt}
     with torch.no_grad():
-        return tower(read.input_ids, read.attention_mask, **more).float()
+        return encode(tower, tower.read(given), size=None).float()
 
 
 def embed(recipe: EncoderRecipe) -> Tensor:
@@ -76,12 +72,9 @@ def padding_changes_nothing(recipe: EncoderRecipe) -> None:
     found = embedded(tower, given)
     close(embedded(tower, given), found, msg="a text's vector differs from call to call, as with dropout left on")
     noise = torch.where(given.attention_mask, given.input_ids, given.input_ids.amax())
-    padded_otherwise = Tokens(noise, given.attention_mask, given.lengths, given.prompt)
-    close(embedded(tower, padded_otherwise), found, msg="padding is read")
-    for row, length in enumerate(given.lengths.tolist()):
-        prompt = None if given.prompt is None else given.prompt[row : row + 1]
-        ids, mask = given.input_ids[row : row + 1, :length], given.attention_mask[row : row + 1, :length]
-        alone = embedded(tower, Tokens(ids, mask, given.lengths[row : row + 1], prompt))
+    close(embedded(tower, replace(given, input_ids=noise)), found, msg="padding is read")
+    for row in range(len(TEXTS)):
+        alone = embedded(tower, given.part(torch.tensor([row])))
         close(alone[0], found[row], msg=f"text {row} has another vector alone than beside longer ones")
 
 
@@ -89,9 +82,7 @@ def texts_do_not_matter_to_each_other(recipe: EncoderRecipe) -> None:
     """A text's vector does not depend on which others are in the batch, nor on their order."""
     _, tower, given = made(recipe)
     order = torch.tensor([3, 0, 4, 2, 1])
-    prompt = None if given.prompt is None else given.prompt[order]
-    moved = Tokens(given.input_ids[order], given.attention_mask[order], given.lengths[order], prompt)
-    close(embedded(tower, moved), embedded(tower, given)[order], msg="another order gives other vectors")
+    close(embedded(tower, given.part(order)), embedded(tower, given)[order], msg="another order gives other vectors")
 
 
 def starts_the_same_from_a_seed(recipe: EncoderRecipe) -> None:
@@ -118,9 +109,7 @@ def comes_back_from_a_checkpoint(recipe: EncoderRecipe) -> None:
 def every_weight_is_trained(recipe: EncoderRecipe) -> None:
     """Every parameter that wants a gradient gets a finite one from the vectors: others would stop training on ranks."""
     _, tower, given = made(recipe)
-    read = tower.train().read(given)
-    more = {} if read.prompt is None else {"prompt": read.prompt}
-    vectors = tower(read.input_ids, read.attention_mask, **more)
+    vectors = encode(tower.train(), tower.read(given), size=None)
     weights = torch.randn(vectors.shape, generator=torch.Generator().manual_seed(0))
     (vectors.float() * weights).sum().backward()
     wanted = {name: p.grad for name, p in tower.named_parameters() if p.requires_grad}
