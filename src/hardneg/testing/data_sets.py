@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from hardneg.data.open_set import Readable, read, write
+from hardneg.data.kept_set import read, write
+from hardneg.data.open_set import Readable
 from hardneg.data.tables import RetrievalData
 
 

@@ -12,7 +12,7 @@ import layouts
 import pytest
 from read_back import named, negatives, positives
 
-from hardneg.data.open_set import named_files
+from hardneg.data.named_files import named_files
 from hardneg.data.readers.beir import Beir
 from hardneg.data.readers.collection import Collection
 from hardneg.data.readers.collection_files import is_collection, qrels_by_split, role_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 
 import hub_layouts
@@ -15,10 +15,7 @@ import pytest
 
 from hardneg.data import open_set as module
 from hardneg.data.mix import Mix
-from hardneg.data.open_set import named_files, open_set
-from hardneg.data.pair_scores import PairScores
-from hardneg.data.pydocs import PyDocs
-from hardneg.data.ragged import Ragged
+from hardneg.data.open_set import open_set
 from hardneg.data.readers.beir import Beir
 from hardneg.data.readers.collection import Collection
 from hardneg.data.readers.hub import Hub
@@ -97,13 +94,6 @@ def test_what_is_opened_is_what_was_read(kind, folder, tmp_path):
     assert len([path for path in (tmp_path / "cache" / "data").iterdir() if path.is_dir()]) == 1
 
 
-def test_truth_comes_back_too(tmp_path):
-    data = replace(Toy(docs=30, queries=60, names=8, attributes=4, false_negative_rate=0.5).load(), temper=0.25)
-    (tmp_path / "x").mkdir()
-    module.write(data, tmp_path / "x")
-    assert same(module.read(tmp_path / "x").truth, data.truth) and module.read(tmp_path / "x").temper == 0.25
-
-
 def test_it_is_read_once_and_its_texts_stay_on_disk(folder, tmp_path, monkeypatch):
     open_set(Beir(str(folder)), tmp_path / "cache")
     monkeypatch.setattr(Beir, "load", lambda self: pytest.fail("read again"))
@@ -171,26 +161,6 @@ def test_what_a_quiet_process_did_not_show_is_kept_for_the_next(folder, tmp_path
     assert caplog.text.count("skipped 1 bad row (unknown query: 1)") == 1
 
 
-def test_names_and_prompts_are_no_files(folder, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    own = list(named_files(Beir(str(folder), name="set")))
-    assert own == sorted(path for path in folder.rglob("*") if path.is_file()), "a folder of the set's name is here too"
-    told = {"code": {"query": "Find what answers this question. " * 30}}
-    assert list(named_files(Mix({"code": Beir(str(folder))}, prompts=told))) == own
-
-
-def test_the_cache_is_no_file_of_the_set(tmp_path):
-    """Else a set would have another name after every run, and be copied into the cache each time."""
-    cache = tmp_path / "cache"
-    cache.mkdir()
-    (cache / "harvest.jsonl").write_text("of another set")
-    recipe = PyDocs(cache=str(cache))
-    assert list(named_files(recipe)) == []
-    of_that_name = tmp_path / "other.jsonl"
-    write(of_that_name, [{"query": "ask", "positive": "answer"}])
-    assert list(named_files(Mix({"cache": Jsonl(str(of_that_name)), "name": recipe}))) == [of_that_name]
-
-
 @pytest.mark.parametrize("where", [".", "set"])
 def test_a_cache_in_the_folder_of_the_data_is_no_part_of_them(folder, tmp_path, monkeypatch, where):
     monkeypatch.chdir(tmp_path / where)
@@ -200,27 +170,10 @@ def test_a_cache_in_the_folder_of_the_data_is_no_part_of_them(folder, tmp_path, 
     assert len([path for path in Path("cache", "data").iterdir() if path.is_dir()]) == 1
 
 
-@pytest.mark.parametrize("cache", [".", "set"])
-def test_data_in_the_folder_of_the_cache_are_data(folder, tmp_path, monkeypatch, cache):
-    """HARDNEG_CACHE may be a scratch folder that holds everything."""
-    monkeypatch.chdir(tmp_path)
-    write(tmp_path / "other.jsonl", [{"query": "ask", "positive": "answer"}])
-    for recipe in (Beir(str(folder)), Jsonl("other.jsonl")):
-        assert list(named_files(recipe, Path(cache))) == list(named_files(recipe))
-
-
 def test_a_cache_in_a_collection_is_not_read(folder, monkeypatch):
     monkeypatch.chdir(folder)
     for _ in range(2):
         assert len(open_set(Collection("."), Path("cache")).corpus) == 4
-
-
-def test_a_folder_called_train_is_not_that_split(tmp_path, monkeypatch):
-    """Else a set of the hub would be kept under the name of files that have nothing to do with it."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "train").mkdir()
-    (tmp_path / "train" / "log.txt").write_text("a run")
-    assert list(named_files(Hub("owner/set", split="train"))) == []
 
 
 def test_a_folder_behind_a_link_is_looked_at(folder, tmp_path):
@@ -233,23 +186,6 @@ def test_a_folder_behind_a_link_is_looked_at(folder, tmp_path):
     assert len(before.split("train")) == 4 and len(after.split("train")) == 1
 
 
-def test_a_run_in_the_folder_of_the_data_is_no_part_of_them(folder, monkeypatch):
-    monkeypatch.chdir(folder)
-    before = list(named_files(Beir(".")))
-    for run in (folder / "outputs" / "now", folder / "multirun" / "now" / "0"):
-        (run / ".hydra").mkdir(parents=True)
-        (run / "train.log").write_text("it grows")
-    (folder / "multirun" / "now" / "multirun.yaml").touch()
-    (folder / "multirun" / "now" / "status.json").touch()
-    assert list(named_files(Beir("."))) == before
-    for log in ("wandb/offline-run-1/run.wandb", "mlflow.db", "mlruns/1/meta", ".aim/index"):  # one for all runs
-        (folder / log).parent.mkdir(parents=True, exist_ok=True)
-        (folder / log).touch()
-    assert list(named_files(Beir("."))) == before
-    (folder / ".hydra").mkdir()  # but of what a run itself has written, as pairs that it mined
-    assert list(named_files(Beir("."))) == before
-
-
 def test_a_file_that_is_named_from_the_path_on_is_looked_at(folder, tmp_path):
     (folder / "corpus.jsonl").rename(tmp_path / "texts.jsonl")
     recipe = Collection(str(folder), documents="../texts.jsonl", qrels={"train": "qrels/train.tsv"})
@@ -259,7 +195,6 @@ def test_a_file_that_is_named_from_the_path_on_is_looked_at(folder, tmp_path):
 
 
 def test_a_set_without_files_and_a_small_one_are_read_each_time(folder, tmp_path, monkeypatch):
-    assert list(named_files(Toy())) == []
     open_set(Toy(docs=30, queries=60, names=8, attributes=4), tmp_path / "cache")
     monkeypatch.setattr(module, "WORTH_IT", 1 << 30)
     open_set(Beir(str(folder)), tmp_path / "cache")
@@ -273,12 +208,6 @@ def test_equal_texts_have_equal_numbers_also_where_hashes_collide(monkeypatch):
     assert Texts.of("012345", texts).groups.tolist() == [0, 1, 0, 2, 1, 3]
     monkeypatch.setattr(equal_texts, "hash", len, raising=False)  # every text of one letter collides
     assert Texts.of("012345", texts).groups.tolist() == [0, 1, 0, 2, 1, 3]
-
-
-def test_tables_of_numbers_are_those_that_are_written():
-    """A field that were added to a table would be lost without a word."""
-    assert {field.name for field in fields(Ragged)} == {"offsets", "values"}
-    assert {field.name for field in fields(PairScores)} == {"pairs", "scores"}
 
 
 def test_judgements_beside_a_copy_of_the_hub_are_read_as_they_are_now(tmp_path, monkeypatch):
