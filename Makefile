@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 MKDOCS = NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 INSTALL = $(BIN)/python -m pip install --quiet --quiet --no-compile --disable-pip-version-check -c constraints.txt
 # pip compiles what it installs on one core, which is two fifths of its work; what does not compile is never imported.
-COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
+COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib src || true
 # Some Python images forbid writing compiled files; each of the hundreds of processes would then compile everything anew.
 pytest = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(1)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
