@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 
+from hardneg.data.parts import Part
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
@@ -53,21 +54,12 @@ def check_one_scale(losses: Mapping[str, Weighed], offline: Mapping[str, Offline
     only now. Positives have the score of the first source that gives any. The sets of a mix are told apart, as each may
     have scores, or draw from a source, that others do not; but not where a loss compares rows of several.
     """
-    giving = giving_scores(offline, data)
-    teachers = {name: getattr(offline[name], "teacher", None) for name in giving}
-    of_data = [name for name in giving if isinstance(offline[name], Given) and teachers[name] is None]
+    teachers = {name: getattr(offline[name], "teacher", None) for name in giving_scores(offline, data)}
+    of_data = {name for name, teacher in teachers.items() if teacher is None and isinstance(offline[name], Given)}
     for name, loss in losses.items():
         if not isinstance(loss, Loss) or not loss.needs_teacher or loss.live_teacher:
             continue
-        read: list[str] = []
-        for part in data.parts:
-            if loss.sets is not None and part.name not in loss.sets:
-                continue
-            graded = data.scored is not None and data.scored.any_of(part.queries)
-            scoring = [source for source in giving if graded or source not in of_data]
-            read = read if loss.mixes_rows and data.blended else []
-            read += scoring[:1]  # the positives'
-            read += [source for source in scoring if loss.reads(source) and part.k.get(source, offline[source].k)]
+        for part, read in _compared(loss, offline, data, of_data):
             by_data = [source for source in read if source in of_data]
             by_teacher = [source for source in read if teachers[source] is not None]
             if by_data and by_teacher:
@@ -76,3 +68,20 @@ def check_one_scale(losses: Mapping[str, Weighed], offline: Mapping[str, Offline
                     f" those in the data {part.name!r}, on a scale of their own; have one teacher score both, as"
                     f" teacher=... does, or leave negatives.{by_teacher[0]}.teacher out"
                 )
+
+
+def _compared(
+    loss: Loss, offline: Mapping[str, OfflineSource], data: RetrievalData, of_data: Collection[str]
+) -> Iterator[tuple[Part, list[str]]]:
+    """Yield, for each set that a loss reads, the sources whose scores it compares there; `of_data` have the data's."""
+    giving = giving_scores(offline, data)
+    read: list[str] = []
+    for part in data.parts:
+        if loss.sets is not None and part.name not in loss.sets:
+            continue
+        graded = data.scored is not None and data.scored.any_of(part.queries)
+        scoring = [source for source in giving if graded or source not in of_data]
+        drawn = [source for source in scoring if loss.reads(source) and part.k.get(source, offline[source].k)]
+        here = [*scoring[:1], *drawn]  # the first gives the positives theirs
+        read = [*read, *here] if loss.mixes_rows and data.blended else here
+        yield part, read
