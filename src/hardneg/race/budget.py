@@ -125,7 +125,8 @@ def _too_small(need: _Need, arms: int, rungs: int, seconds: float, at_once: int,
         f"{clock(seconds / at_once)} are left of the budget, and this race needs {clock(need.least / at_once)} at"
         f" least, besides {clock(taken / at_once)} for checks, timing and the last tables, so {told}: {arms} arms,"
         f" up to {need.slowest:.2g} s a step, {need.evaluation:.2g} s an evaluation of dev, {need.ends} runs at the"
-        f" end. Give a longer budget, {fewer}{looks}or a cheaper evaluation (evaluate.documents=subset)"
+        f" end. Give a longer budget, {fewer}{looks}or a cheaper evaluation (evaluate.documents=subset, a smaller"
+        " one by evaluate.subset.size, .bm25 and .model)"
     )
 
 

@@ -55,6 +55,7 @@ def test_a_budget_that_is_too_small_is_told_with_the_least():
     with pytest.raises(ConfigError, match=r"1:00 are left of the budget, and this race needs (\d+:\d+) at") as said:
         plan(timings, Rules(2), 3, 60.0)
     assert "fewer arms" not in str(said.value), "two are the fewest"
+    assert "evaluate.subset.size" in str(said.value), "who has taken a subset can take a smaller one"
     for count, advice in ((4, "a longer budget, fewer arms, fewer looks"), (5, r"fewer arms \(race=small\), fewer")):
         with pytest.raises(ConfigError, match=advice):
             plan(dict.fromkeys("abcde"[:count], Timing(1.0, 10.0, 5.0)), Rules(count), 3, 60.0)
