@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 import torch
 from run_folders import last
 
 from hardneg.runs import rungs, status
+from hardneg.training.callbacks.evaluation import Evaluate
 
 WHOLE = [
     "trainer.max_steps=16",
@@ -48,4 +51,24 @@ def test_the_time_of_a_step_is_taken_and_nothing_is_left_that_could_go_on(hardne
     hardneg("train", *small, *WHOLE, "split.test=null", "hydra.run.dir=run", "trainer.max_steps=100000")
     found = status.read(tmp_path / "run")
     assert found["state"] == "paused" and found["step"] >= 5
-    assert found["timing"].keys() == {"step", "evaluation", "start"} and all(v > 0 for v in found["timing"].values())
+    timing = found["timing"]
+    assert timing.keys() == {"step", "evaluation", "start", "choice", "over_all", "test"}
+    assert min(timing["step"], timing["evaluation"], timing["start"]) > 0
+    assert timing["choice"] == timing["over_all"] == timing["test"] == 0, "there is no subset, and no test"
+
+
+def test_all_documents_beside_a_subset_are_no_part_of_an_evaluation(hardneg, small, tmp_path, monkeypatch):
+    ranked = Evaluate._dev_run
+
+    def slow_over_all(self, ranker, all_documents=False):
+        if all_documents:
+            time.sleep(1.0)
+        return ranked(self, ranker, all_documents)
+
+    monkeypatch.setattr(Evaluate, "_dev_run", slow_over_all)
+    status.write(tmp_path / "run", state="waiting", race={"seconds": 0.05})
+    words = [*small, *WHOLE, "evaluate.documents=subset", "trainer.max_steps=100000"]
+    hardneg("train", *words, "hydra.run.dir=run")
+    timing = status.read(tmp_path / "run")["timing"]
+    assert timing["over_all"] >= 1.0 > timing["evaluation"] and timing["choice"] > 0
+    assert timing["test"] == timing["over_all"]

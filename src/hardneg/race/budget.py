@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from hardneg.errors import ConfigError
@@ -27,11 +27,35 @@ def seconds_of(text: object) -> float:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of an arm: of a step (with its share of mining again), of a dev evaluation, of a run's start."""
+    """Seconds of an arm: of a step (with its share of mining again), of a dev evaluation, of a run's start.
+
+    Where dev has a subset, else 0: of choosing it (`choice`), before the first step, and of ranking dev over all
+    documents beside it (`over_all`), as the first evaluation and the end of a run do. `test`: of a test, 0 without any.
+    """
 
     step: float
     evaluation: float
     start: float
+    choice: float = 0.0
+    over_all: float = 0.0
+    test: float = 0.0
+
+    @property
+    def first(self) -> float:
+        """What a run takes before its second evaluation, and never again."""
+        return self.choice + self.over_all
+
+    @property
+    def last(self) -> float:
+        """What a run that is not paused takes besides: a test before and one after, dev over all documents again."""
+        return self.over_all + 2 * self.test
+
+    @classmethod
+    def of_arms(cls, timings: Collection[Timing]) -> Timing:
+        """The mean of several arms; what the first leaves in the cache for the others, they are taken to find there."""
+        means = ("step", "evaluation", "over_all", "test")
+        mean = {name: sum(getattr(one, name) for one in timings) / len(timings) for name in means}
+        return cls(**mean, start=min(one.start for one in timings), choice=min(one.choice for one in timings))
 
 
 @dataclass(frozen=True)
@@ -79,7 +103,7 @@ def plan(
         if seconds >= need.least:
             training = (seconds - need.fixed) / need.lengths
             unit = {name: max(LEAST, math.floor(training / rules.whole / one.step)) for name, one in timings.items()}
-            cost = training + rules.whole * need.evaluation + need.start
+            cost = training + rules.whole * need.mean.evaluation + need.mean.start + need.mean.first
             return Plan(unit, training, cost, need.fixed + need.lengths * training, count)
     raise ConfigError(_too_small(need, len(timings), rules.rungs, seconds, at_once, taken, all_timed))
 
@@ -96,23 +120,22 @@ class _Need:
     least: float
     ends: int
     slowest: float  # seconds of a step, of any arm
-    evaluation: float
-    start: float
+    mean: Timing
 
 
 def _need(timings: Mapping[str, Timing], rules: Rules, seeds: int, at_once: int) -> _Need:
     count, whole = len(timings), rules.whole
-    start = min(timing.start for timing in timings.values())  # the others find in the cache what the first has made
-    evaluation = sum(timing.evaluation for timing in timings.values()) / count
+    mean = Timing.of_arms(timings.values())
     arms = {rung: count if rung == 1 else min(count, rules.most(rung - 1)) for rung in range(1, rules.rungs + 1)}
     arms = {rung: slots(there, at_once) for rung, there in arms.items()}
     units = sum(there * rules.stretch(rung) for rung, there in arms.items())
     ends = slots(runs_at_the_end(count, seeds), at_once)
-    fixed = units * evaluation + sum(arms.values()) * start
-    fixed += ends * ((whole + 2) * evaluation + start)  # they are tested before and after
+    fixed = units * mean.evaluation + sum(arms.values()) * mean.start + arms[1] * mean.first
+    fixed += ends * (whole * mean.evaluation + mean.start + mean.first + mean.last)
     lengths = units / whole + ends
     slowest = max(timing.step for timing in timings.values())
-    return _Need(fixed, lengths, fixed + lengths * LEAST * slowest * whole, ends, slowest, evaluation, start)
+    least = fixed + lengths * LEAST * slowest * whole
+    return _Need(fixed, lengths, least, ends, slowest, mean)
 
 
 def _too_small(need: _Need, arms: int, rungs: int, seconds: float, at_once: int, taken: float, all_timed: bool) -> str:
@@ -124,8 +147,8 @@ def _too_small(need: _Need, arms: int, rungs: int, seconds: float, at_once: int,
     return (
         f"{clock(seconds / at_once)} are left of the budget, and this race needs {clock(need.least / at_once)} at"
         f" least, besides {clock(taken / at_once)} for checks, timing and the last tables, so {told}: {arms} arms,"
-        f" up to {need.slowest:.2g} s a step, {need.evaluation:.2g} s an evaluation of dev, {need.ends} runs at the"
-        f" end. Give a longer budget, {fewer}{looks}or a cheaper evaluation (evaluate.documents=subset, a smaller"
+        f" up to {need.slowest:.2g} s a step, {need.mean.evaluation:.2g} s an evaluation of dev, {need.ends} runs at"
+        f" the end. Give a longer budget, {fewer}{looks}or a cheaper evaluation (evaluate.documents=subset, a smaller"
         " one by evaluate.subset.size, .bm25 and .model)"
     )
 
@@ -136,24 +159,25 @@ class Costs:
 
     rules: Rules
     unit: float  # of the length of a first rung, with its evaluation
-    evaluation: float
     start: float
+    first: float = 0.0
+    last: float = 0.0
     pace: float = 1.0
 
     def rung(self, rung: int) -> float:
         """The seconds that an arm takes from the rung before to this one."""
-        return self.pace * (self.rules.stretch(rung) * self.unit + self.start)
+        return self.pace * (self.rules.stretch(rung) * self.unit + self.start + (self.first if rung == 1 else 0.0))
 
     def at_the_end(self) -> float:
         """The seconds that a whole run takes, with its tests before and after."""
-        return self.pace * (self.rules.whole * self.unit + self.start + 2 * self.evaluation)
+        return self.pace * (self.rules.whole * self.unit + self.start + self.first + self.last)
 
 
 def costs(made: Plan, timings: Mapping[str, Timing], rules: Rules) -> Costs:
     """What was planned for a run; `timings` are those of the arms in the plan."""
-    evaluation = sum(timings[name].evaluation for name in made.unit) / len(made.unit)
-    start = min(timings[name].start for name in made.unit)
-    return Costs(rules, made.training / rules.whole + evaluation, evaluation, start)
+    mean = Timing.of_arms([timings[name] for name in made.unit])
+    unit = made.training / rules.whole + mean.evaluation
+    return Costs(rules, unit, mean.start, mean.first, mean.last)
 
 
 def room(left: float, cost: Costs, rung: int, ends: int, at_once: int = 1) -> int:

@@ -14,6 +14,8 @@ from hardneg.errors import ConfigError
 from hardneg.race.budget import SMALL, Plan, Timing, costs, plan, room, runs_at_the_end, seconds_of
 from hardneg.race.decide import Rules
 
+TESTED = Timing(0.01, 0.5, 1.0, test=0.5)
+
 
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), ("1.5m", 90), ("1d", 86400)]
@@ -39,7 +41,7 @@ def test_help_settings_and_guide_say_alike_what_the_budget_is(capsys):
 
 def test_every_arm_trains_for_the_same_time_and_the_worst_case_fits():
     rules = Rules(4, rungs=3)
-    timings = {"in_batch": Timing(0.01, 0.5, 1.0), "a": Timing(0.02, 0.5, 3.0), "b": Timing(0.04, 0.5, 1.0)}
+    timings = {"in_batch": TESTED, "a": replace(TESTED, step=0.02, start=3.0), "b": replace(TESTED, step=0.04)}
     timings["c"] = timings["a"]
     found = plan(timings, rules, 3, 600.0)
     assert found.unit["in_batch"] == pytest.approx(4 * found.unit["b"], abs=4)
@@ -73,13 +75,28 @@ def test_a_budget_that_is_too_small_is_told_with_the_least():
     assert plan(timings, Rules(2), 3, 3.0 * least).seeds == 3
 
 
+def test_what_a_subset_saves_is_not_counted():
+    """Dev is ranked over all documents twice in a run, not at each look: of a large corpus that would be most of it."""
+    timings = dict.fromkeys(["in_batch", "a"], Timing(0.1, 1.0, 2.0, choice=90.0, over_all=100.0, test=110.0))
+    rules = Rules(2, rungs=2)
+    found = plan(timings, rules, 1, 3000.0)
+    # 2 arms to 1 and to 2 lengths of a first rung, of which a whole run has 2; then 2 whole runs.
+    looks, runs = 2 * 1 + 2 * 1, 2
+    arms = looks * (found.training / 2 + 1.0) + 2 * 2 * 2.0 + 2 * (90.0 + 100.0)
+    ends = runs * (found.training + 2 * 1.0 + 2.0 + 90.0 + 2 * 100.0 + 2 * 110.0)
+    assert arms + ends == pytest.approx(3000.0)
+    cost = costs(found, timings, rules)
+    assert cost.rung(1) - cost.rung(2) == pytest.approx(190.0)
+    assert cost.at_the_end() == pytest.approx(ends / runs)
+
+
 def test_the_race_that_is_advised_for_its_fewer_arms_has_so_many():
     assert len(OmegaConf.load(CONF / "race" / "small.yaml")) == SMALL
     assert len(OmegaConf.load(CONF / "race" / "default.yaml")) > SMALL
 
 
 def test_what_idle_places_take_is_planned_too():
-    rules, timings = Rules(3, rungs=1), dict.fromkeys(["in_batch", "a", "b"], Timing(0.01, 0.5, 1.0))
+    rules, timings = Rules(3, rungs=1), dict.fromkeys(["in_batch", "a", "b"], TESTED)
     found = plan(timings, rules, 1, 600.0, at_once=2)
     # 3 arms take the time of 4, and 3 runs at the end too.
     assert 4 * found.cost + 4 * (found.cost + 2 * 0.5) == pytest.approx(600.0)
@@ -88,7 +105,7 @@ def test_what_idle_places_take_is_planned_too():
 
 
 def test_room_is_what_the_time_left_allows_after_two_arms_and_the_end():
-    timings = dict.fromkeys(["in_batch", "a"], Timing(0.1, 1.0, 2.0))
+    timings = dict.fromkeys(["in_batch", "a"], Timing(0.1, 1.0, 2.0, test=1.0))
     planned = costs(Plan({"in_batch": 90, "a": 90}, 72.0, 0.0, 0.0, 1), timings, Rules(8, rungs=4))
     cost = replace(planned, pace=2.0)
     # A first length is 9 s and 1 s of evaluation, a start 2 s, and all takes twice as long.

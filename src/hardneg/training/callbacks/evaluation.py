@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -65,6 +66,9 @@ class Evaluate(L.Callback):
         self.choose, self.best = choose, best or names_of(metrics)[0]
         self.subset: DevSubset | None = None
         self.agreed: list[dict[str, int | float | str]] = []  # subset and all documents, at two steps of the run
+        self.choosing_seconds = self.over_all_seconds = (
+            0.0  # how long the choice of the subset, and all documents, took
+        )
         self.history: list[dict[str, int | float]] = []
         self.since = 0
         self.before: list[Values] = []  # of each test set; empty where none was tested
@@ -85,10 +89,12 @@ class Evaluate(L.Callback):
 
     def _choose_subset(self, trainer: L.Trainer, trained: L.LightningModule) -> None:
         assert self.choose is not None and self.dev is not None
+        began = time.perf_counter()
         depth, run = self.choose.size.model, None
         if depth:
             run = self.retriever.runs(self._ranker(trainer, trained), [self.dev], depth)[self.dev]
         self.subset = self.choose(run)
+        self.choosing_seconds = time.perf_counter() - began
         if trainer.is_global_zero:
             log.info("dev is ranked over %s in training; tests are over all", self.subset.told())
 
@@ -145,7 +151,9 @@ class Evaluate(L.Callback):
 
     def _compare(self, step: int, ranker: Any, subset: Values) -> dict[str, float]:
         data, queries = self.retriever.data, self.retriever.data.split(str(self.dev)).query_rows
+        began = time.perf_counter()
         whole = self._measured(self._dev_run(ranker, all_documents=True))
+        self.over_all_seconds = time.perf_counter() - began
         means = {name: average(values, queries, data) for name, values in whole.items()}
         one = average(subset[self.best], queries, data)
         found = correlations(subset[self.best], whole[self.best])

@@ -82,8 +82,9 @@ class TimeSteps(Checkpoint):
     """Train for some seconds, evaluate dev once, write down how long each takes, and raise `Paused`.
 
     `timing` in the status: seconds of an optimiser step (`step`, with its share of the mining rounds to come), of an
-    evaluation with the checkpoint that is written where it is the best (`evaluation`), and from the start to the first
-    step without mining (`start`).
+    evaluation with the checkpoint that is written where it is the best (`evaluation`), from the start to the first
+    step without mining and the choice of dev's subset (`start`), of that choice (`choice`), of ranking dev over all
+    documents beside the subset (`over_all`), and of a test, about (`test`); 0 for what there is not.
     """
 
     def __init__(self, seconds: float, folder: Path, evaluate: Evaluate) -> None:
@@ -94,7 +95,8 @@ class TimeSteps(Checkpoint):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Note how long it took to come here."""
         since = (status.read(self.folder) or {}).get("started", time.time())
-        self.start = max(time.time() - float(since) - _mining_seconds(trainer), 0.0)
+        besides = _mining_seconds(trainer) + self.evaluate.choosing_seconds
+        self.start = max(time.time() - float(since) - besides, 0.0)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """Note the end of a step, from the first on, which is slower, and stop when the time is up."""
@@ -108,7 +110,16 @@ class TimeSteps(Checkpoint):
         step = step_seconds(self.ends) + _mining_a_step(trainer)
         self.evaluate.measure(trainer, pl_module)
         trainer.save_checkpoint(self.folder / CHECKPOINTS / BEST, weights_only=False)
-        found: dict[str, Any] = {"step": step, "evaluation": time.perf_counter() - now, "start": self.start}
+        over_all = self.evaluate.over_all_seconds  # once a run: as part of each evaluation it would fill the budget
+        evaluation = time.perf_counter() - now - over_all
+        found: dict[str, Any] = {
+            "step": step,
+            "evaluation": evaluation,
+            "start": self.start,
+            "choice": self.evaluate.choosing_seconds,
+            "over_all": over_all,
+            "test": (over_all or evaluation) if self.evaluate.tests else 0.0,
+        }
         if trainer.is_global_zero:
             status.write(self.folder, timing=found)
         raise Paused
