@@ -18,7 +18,8 @@ def of(data: Path, plan: Plan, name: str) -> None:
     if plan.race(name).exists():
         return
     folder = plan.out / name / "race"
-    asked = [*plan.start.race, *plan.start.race_on.get(name, ()), "split.test=null", "evaluate.bm25=null"]
+    more = plan.start.race_on.get(name, ("evaluate.bm25=null",))  # its own choice of a subset goes by BM25 too
+    asked = [*plan.start.race, *more, "split.test=null"]
     own = [f"cache={folder}/cache", f"hydra.sweep.dir={folder}"]
     command = ["race", "data=beir", f"data.path={data}", *plan.start.words, *asked, *own]
     subprocess.run([sys.executable, "-m", "hardneg", *command], check=True)
