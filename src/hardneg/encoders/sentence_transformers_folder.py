@@ -141,20 +141,29 @@ class ModuleChain:
 
     def pooling(self) -> str:
         """Our name of the pooling; raises `ConfigError` for one that we do not have."""
-        self.check()
-        folder = self.modules[1][1]
-        about = read_json(folder / "config.json") or {}
+        about = self._about_pooling()
         modes = about.get("pooling_mode") or [mode for mode, flag in POOLING_FLAGS.items() if about.get(flag)]
         modes = [modes] if isinstance(modes, str) else list(modes or ["mean"])
         ours = {mode: name for name, mode in POOLING_MODES.items()}
         if not set(modes) <= ours.keys():
-            raise ConfigError(f"{folder}: it pools by {' + '.join(modes)}; hardneg has {', '.join(ours)}")
+            raise ConfigError(f"{self.modules[1][1]}: it pools by {' + '.join(modes)}; hardneg has {', '.join(ours)}")
         return BESIDE.join(ours[mode] for mode in modes)
 
     def include_prompt(self) -> bool:
         """Whether the tokens of a prompt are pooled."""
+        return bool(self._about_pooling().get("include_prompt", True))
+
+    def _about_pooling(self) -> dict[str, Any]:
+        """The settings of the Pooling; raises `ConfigError` where they are missing, as in a copy of the top level."""
         self.check()
-        return bool((read_json(self.modules[1][1] / "config.json") or {}).get("include_prompt", True))
+        place = self.modules[1][1] / "config.json"
+        about: dict[str, Any] | None = read_json(place)
+        if about is None:
+            raise ConfigError(
+                f"there is no {place}, which says how {self.folder} pools; copy or download the whole folder again,"
+                " with its subfolders"
+            )
+        return about
 
     def dense(self) -> tuple[Dense, ...]:
         """The linear layers after the pooling."""
@@ -232,7 +241,8 @@ class ModuleChain:
         about = self.about_transformer()
         own: dict[str, Any] = about.get("processor_kwargs") or about.get("tokenizer_args") or {}
         of_tokenizer: dict[str, Any] = read_json(self.transformer / "tokenizer_config.json") or {}
-        said = own.get("model_max_length") or about.get("max_seq_length") or of_tokenizer.get("model_max_length")
+        said = own.get("model_max_length") or about.get("max_seq_length")
+        said = said or of_tokenizer.get("model_max_length") or of_tokenizer.get("max_len")  # the latter: its old name
         return int(min(said or UNCUT, UNCUT))
 
     def about_transformer(self) -> dict[str, Any]:
