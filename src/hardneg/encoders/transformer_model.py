@@ -47,6 +47,7 @@ def load_model(recipe: Transformer, folder: ModelFolder) -> Any:
         check_loaded(recipe.model, info)
         if not recipe.trust_remote_code:  # whose code may take it by another name
             _check_mask(recipe.model, model)
+            _warn_of_own_code(recipe.model, config, model)
         if says_classifier(config.architectures):
             log.warning(
                 "the model %r is a classifier or a cross-encoder (its config says %s), whose texts are not meant to"
@@ -121,6 +122,17 @@ def _check_mask(name: str, model: Any) -> None:
         raise ConfigError(
             f"the model {name!r} is a {type(model).__name__}, which takes no attention_mask: padding would be read like"
             " words, and a text's vector would depend on how long the texts beside it are; give another model"
+        )
+
+
+def _warn_of_own_code(name: str, config: Any, model: Any) -> None:
+    """Say that a model of transformers stands in for the code that a folder brings, as of gte-Qwen2 and jina's v2."""
+    if own := (getattr(config, "auto_map", None) or {}).get("AutoModel"):
+        log.warning(
+            "the model %r brings code of its own (%s), which is not run: transformers' %s is taken, whose vectors may"
+            " be others; to run it, set encoder.trust_remote_code=true, or HARDNEG_TRUST_REMOTE_CODE=1 for hardneg"
+            " import",
+            *(name, own, type(model).__name__),
         )
 
 
