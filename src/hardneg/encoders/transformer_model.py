@@ -18,7 +18,7 @@ from hardneg.encoders.file_hashes import WEIGHTS, check_hashes
 from hardneg.encoders.model_folder import ModelFolder
 from hardneg.encoders.pretrained import check_loaded, loading_arguments, locate, unavailable, without_load_report
 from hardneg.encoders.sentence_transformers_folder import says_classifier
-from hardneg.encoders.text_model import keep_layers, kinds_of_layers, new_text_model, set_dropout, text_model
+from hardneg.encoders.text_model import keep_layers, kinds_of_layers, new_text_model, set_dropout, text_model, text_part
 from hardneg.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def load_model(recipe: Transformer, folder: ModelFolder) -> Any:
     if base is not None:
         model = merged(model, folder.fetched_adapters(), cut=recipe.layers is not None)
         log.info("encoder %s: its adapters were merged into %s", recipe.model, name)
+    model = text_part(model)
     if recipe.bidirectional:
         attend_both_ways(model)
     return model
