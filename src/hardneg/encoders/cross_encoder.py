@@ -103,6 +103,7 @@ class CrossEncoder(nn.Module):
             raise unavailable(model, error) from error
         check_words(model, tokenizer)
         check_rows(model, tokenizer.backend_tokenizer, network)
+        _settle_padding(tokenizer, config)
         if said.lower:
             lower(tokenizer.backend_tokenizer)
         about = config.to_dict()
@@ -134,6 +135,18 @@ class CrossEncoder(nn.Module):
             input_ids=input_ids.to(device), attention_mask=attention_mask.to(device), **more
         ).logits.float()
         return logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
+
+
+def _settle_padding(tokenizer: Any, config: Any) -> None:
+    """Give a tokenizer without a padding token (GPT-2, Llama) the one that its model names, else the end-of-text token.
+
+    Whatever reads a saved folder pads by it, and a decoder's head looks for the last token that is another: token 0,
+    which it would be here, may be a word that ends a text. Only a token that is no word is taken.
+    """
+    named = config.get_text_config().pad_token_id
+    padding = tokenizer.eos_token_id if named is None else named
+    if tokenizer.pad_token is None and padding in tokenizer.added_tokens_decoder:
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(padding)
 
 
 def pair_length(config: Mapping[str, Any], tokenizer_length: int, said: PairSettings) -> int:

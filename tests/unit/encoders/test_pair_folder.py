@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 import torch
+import transformers
 
 from hardneg.encoders.cross_encoder import CrossEncoder
 from hardneg.errors import ConfigError
@@ -90,3 +92,19 @@ def test_a_language_model_without_a_head_leads_to_the_other_teacher(saved):
     edit(folder / "config.json", architectures=["Qwen3ForCausalLM"])
     with pytest.raises(ConfigError, match=r"config says Qwen3ForCausalLM.*answers yes or no, take teacher=llm"):
         CrossEncoderTeacher(str(folder))
+
+
+def test_a_decoder_without_a_padding_token_is_saved_with_one(bert, tmp_path):
+    """GPT-2's and Llama's: sentence-transformers could not pad for a teacher trained from them."""
+    folder = shutil.copytree(bert, tmp_path / "decoder")
+    saved = transformers.AutoTokenizer.from_pretrained(bert)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    config = transformers.LlamaConfig(vocab_size=len(saved), max_position_embeddings=64, **sizes)
+    torch.manual_seed(0)
+    transformers.LlamaModel(config).save_pretrained(folder)
+    about = json.loads((folder / "tokenizer_config.json").read_text())
+    about = {key: value for key, value in about.items() if key != "pad_token"} | {"eos_token": "[SEP]"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(about))
+    assert transformers.AutoTokenizer.from_pretrained(folder).pad_token is None
+    CrossEncoder.load(str(folder), 32).save(tmp_path / "saved")
+    check_scores(tmp_path / "saved")
