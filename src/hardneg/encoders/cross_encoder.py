@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from hardneg.data.tokens import UNCUT
 from hardneg.encoders.encode import AUTO, check_tokens
 from hardneg.encoders.file_hashes import check_hashes, write_hashes
-from hardneg.encoders.model_folder import check_positions, positions_of
+from hardneg.encoders.model_folder import ModelFolder, check_positions, lower, positions_of
+from hardneg.encoders.pair_folder import PairSettings, pair_settings
 from hardneg.encoders.pair_tokens import PairTokenizer
 from hardneg.encoders.pretrained import (
     check_loaded,
@@ -38,7 +39,8 @@ SAVED_BY_SENTENCE_TRANSFORMERS = ("sentence_transformers", "sbert_ce_default_act
 class CrossEncoder(nn.Module):
     """Any `AutoModelForSequenceClassification` over (query, document) pairs of at most `max_length` tokens.
 
-    `auto` takes the length that a folder of ours or of sentence-transformers was saved with, and 256 of any other.
+    `auto` takes the length that a folder of ours or of sentence-transformers was saved with, and 256 of any other;
+    `prompt` is put in front of each query.
 
     A model with one label scores by its logit, one with two by their difference (relevant is the second, as in
     monoBERT, arXiv:1901.04085). Weights without a classifier, as of a pretrained language model, get a fresh one.
@@ -46,14 +48,14 @@ class CrossEncoder(nn.Module):
     Raises `ConfigError` for a model with more than two labels.
     """
 
-    def __init__(self, model: nn.Module, tokenizer: Any, max_length: int) -> None:
+    def __init__(self, model: nn.Module, tokenizer: Any, max_length: int, prompt: str = "") -> None:
         super().__init__()
         self.max_length = max_length
         labels = model.config.num_labels  # type: ignore[union-attr]
         if labels not in (1, 2):
             raise ConfigError(f"a cross-encoder has one label or two, this model has {labels}; give another model")
         self.model, self.saved = model, tokenizer
-        self.tokens = PairTokenizer(tokenizer, max_length)
+        self.tokens = PairTokenizer(tokenizer, max_length, prompt)
         if hasattr(model, "score"):  # a decoder's head reads the last token that is no padding, as the config has it
             model.config.get_text_config().pad_token_id = self.tokens.pad_id  # type: ignore[union-attr, operator]
 
@@ -69,14 +71,17 @@ class CrossEncoder(nn.Module):
     ) -> CrossEncoder:
         """Load a folder, a hub name or "minilm"; with `trained` it must have a classifier already.
 
-        Raises `ConfigError` if it is not there, is damaged, lacks a classifier that it must have, or has positions for
-        fewer tokens than `max_length`.
+        How pairs are read, as sentence-transformers says it beside a model, is followed for those that are `trained`:
+        what only starts from it is trained as its own config says. Raises `ConfigError` if it is not there, is damaged,
+        lacks a classifier that it must have, has positions for fewer tokens than `max_length`, or reads pairs in a way
+        that is not ours.
         """
         from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
         try:
             folder = locate(model)
             check_hashes(Path(folder))
+            said = pair_settings(ModelFolder.open(model, revision).path) if trained else PairSettings()
             source = loading_arguments(revision, trust_remote_code)
             config = AutoConfig.from_pretrained(folder, **source)
             fresh = not says_classifier(config.architectures)
@@ -98,10 +103,13 @@ class CrossEncoder(nn.Module):
             raise unavailable(model, error) from error
         check_words(model, tokenizer)
         check_rows(model, tokenizer.backend_tokenizer, network)
+        _settle_padding(tokenizer, config)
+        if said.lower:
+            lower(tokenizer.backend_tokenizer)
         about = config.to_dict()
-        length = pair_length(about, tokenizer.model_max_length) if isinstance(max_length, str) else max_length
+        length = max_length if isinstance(max_length, int) else pair_length(about, tokenizer.model_max_length, said)
         check_positions("max_length", length, positions_of(about), model)
-        return cls(network, tokenizer, length)
+        return cls(network, tokenizer, length, said.prompt)
 
     def save(self, folder: str | Path) -> None:
         """Write a folder that `load`, transformers and sentence-transformers' CrossEncoder read.
@@ -129,8 +137,22 @@ class CrossEncoder(nn.Module):
         return logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
 
 
-def pair_length(config: Mapping[str, Any], tokenizer_length: int) -> int:
+def _settle_padding(tokenizer: Any, config: Any) -> None:
+    """Give a tokenizer without a padding token (GPT-2, Llama) the one that its model names, else the end-of-text token.
+
+    Whatever reads a saved folder pads by it, and a decoder's head looks for the last token that is another: token 0,
+    which it would be here, may be a word that ends a text. Only a token that is no word is taken.
+    """
+    named = config.get_text_config().pad_token_id
+    padding = tokenizer.eos_token_id if named is None else named
+    if tokenizer.pad_token is None and padding in tokenizer.added_tokens_decoder:
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(padding)
+
+
+def pair_length(config: Mapping[str, Any], tokenizer_length: int, said: PairSettings) -> int:
     """The maximum length of pairs where a config leaves it to the folder: see `CrossEncoder`."""
+    if said.longest is not None:
+        return min(said.longest, positions_of(config) or UNCUT)
     if not any(config.get(key) for key in SAVED_BY_SENTENCE_TRANSFORMERS):
         return min(PAIR_LENGTH, positions_of(config) or PAIR_LENGTH)
     return int(min(tokenizer_length, positions_of(config) or tokenizer_length, UNCUT))
@@ -139,15 +161,20 @@ def pair_length(config: Mapping[str, Any], tokenizer_length: int) -> int:
 def untrained(model: str, architectures: Sequence[str] | None) -> ConfigError:
     """Explain that a model was never trained to score pairs."""
     said = f" (its config says {architectures[0]})" if architectures else ""
+    other = "an encoder of single texts, take teacher=bi_encoder"
+    if str((architectures or [""])[0]).endswith("ForCausalLM"):
+        other = "a language model that answers yes or no, take teacher=llm"
     return ConfigError(
         f"the model {model!r} is not a cross-encoder{said}: it has no classifier, so its scores would be random; train"
-        " one by hardneg train-teacher, or, if it is an encoder of single texts, take teacher=bi_encoder"
+        f" one by hardneg train-teacher, or, if it is {other}"
     )
 
 
 def check_classifies(model: str) -> None:
-    """Raise `ConfigError` for a folder whose config says that it was not saved with a classifier."""
+    """Raise `ConfigError` for a folder that was not saved with a classifier, or whose pairs are not read as ours."""
     path = Path(name_of(model))
+    if path.is_dir():
+        pair_settings(path)
     architectures = (read_json(path / "config.json") or {}).get("architectures") if path.is_dir() else None
     if architectures and not says_classifier(architectures):
         raise untrained(model, architectures)

@@ -30,6 +30,7 @@ def from_folder(recipe: Transformer, folder: ModelFolder) -> Transformer:
     if modules is None or recipe.leaves_open:
         check_first(folder, recipe.model)
     values: dict[str, Any] = {}
+    refused: dict[str, ConfigError] = {}
     if modules is not None:
         for key, read in (
             ("pooling", modules.pooling),
@@ -41,7 +42,10 @@ def from_folder(recipe: Transformer, folder: ModelFolder) -> Transformer:
                 try:
                     values[key] = read()
                 except ConfigError as error:
-                    raise ConfigError(f"{error}; to use it in another way, set encoder.{key}") from error
+                    refused[key] = error
+    if refused:  # all at once, since one module that we do not have may be the reason for each
+        why = "; ".join(dict.fromkeys(map(str, refused.values())))
+        raise ConfigError(f"{why}; to use it in another way, set {', '.join(f'encoder.{key}' for key in refused)}")
     query, document = (_side(name, getattr(recipe, name), folder) for name in (QUERY, DOCUMENT))
     told = replace(recipe, query=query, document=document, **values).without_open()
     for side in (QUERY, DOCUMENT):

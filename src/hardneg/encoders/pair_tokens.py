@@ -50,9 +50,10 @@ class PairTokens(Tokens):
 
 
 class PairTokenizer:
-    """Makes tokens of (query, document) pairs; the longer of the two texts is cut first."""
+    """Makes tokens of (query, document) pairs, the `prompt` before each; the longer of the two texts is cut first."""
 
-    def __init__(self, tokenizer: Any, max_length: int) -> None:
+    def __init__(self, tokenizer: Any, max_length: int, prompt: str = "") -> None:
+        self.prompt = prompt
         self.tokenizer: Tokenizer = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
         self.tokenizer.no_padding()
         self._whole = Tokenizer.from_str(self.tokenizer.to_str())
@@ -64,7 +65,7 @@ class PairTokenizer:
 
     def __call__(self, queries: Sequence[str], docs: Sequence[str]) -> PairTokens:
         """Tokenise at least one pair."""
-        pairs = list(zip(queries, docs, strict=True))
+        pairs = [(self.prompt + query, doc) for query, doc in zip(queries, docs, strict=True)]
         encoded = self.tokenizer.encode_batch_fast(pairs)
         self._count(pairs, encoded)
         lengths = torch.tensor([len(one) for one in encoded])

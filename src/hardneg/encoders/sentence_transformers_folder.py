@@ -100,7 +100,7 @@ class ModuleChain:
                     f"{path}: hardneg has no module like {module}; it reads a Transformer with Pooling, or a"
                     " StaticEmbedding, then Dense and Normalize"
                 )
-        self._check_settings()
+        self.check_reading()
         first, rest = (2, self.names[2:]) if self.names[:2] == ["Transformer", "Pooling"] else (1, self.names[1:])
         static = first == 1
         if static and self.names[0] != "StaticEmbedding":
@@ -109,22 +109,25 @@ class ModuleChain:
         if rest[: len(layers)] != layers or rest[len(layers) :] not in ([], ["Normalize"]) or (static and layers):
             self._refuse_order()
 
-    def _check_settings(self) -> None:
-        """Raise `ConfigError` where the first module reads texts otherwise than a Transformer does by itself."""
+    def check_reading(self, text: Mapping[str, str] = TEXT, what: str = "vectors") -> None:
+        """Raise `ConfigError` where the first module reads texts otherwise than a Transformer does by itself.
+
+        `text` is how it reads them then, `what` comes of it.
+        """
         about = self.about_transformer()
         reads = about.get("modality_config") or {}
         calls = about.get("processing_kwargs") or {}  # those of images or a chat template change nothing for a text
         arguments = {key: about.get(key) for key in ARGUMENTS}
         arguments["processing_kwargs"] = {part: calls[part] for part in ("common", "text") if part in calls}
         other = [f"{key}.{name}" for key, values in arguments.items() for name in _names(values)]
-        if reads.get("text", TEXT) != TEXT:
+        if reads.get("text", text) != text:
             other.append("modality_config.text")
         if "message" in reads:  # sentence-transformers makes a message of every text where it can
             other.append("modality_config.message (a chat template around each text)")
         if other:
             raise ConfigError(
-                f"{self.transformer / TRANSFORMER} sets {', '.join(other)}, which changes its vectors, and hardneg does"
-                " not follow it; remove it there where the vectors are to be those without it"
+                f"{self.transformer / TRANSFORMER} sets {', '.join(other)}, which changes its {what}, and hardneg does"
+                f" not follow it; remove it there where the {what} are to be those without it"
             )
 
     @property
@@ -138,20 +141,29 @@ class ModuleChain:
 
     def pooling(self) -> str:
         """Our name of the pooling; raises `ConfigError` for one that we do not have."""
-        self.check()
-        folder = self.modules[1][1]
-        about = read_json(folder / "config.json") or {}
+        about = self._about_pooling()
         modes = about.get("pooling_mode") or [mode for mode, flag in POOLING_FLAGS.items() if about.get(flag)]
         modes = [modes] if isinstance(modes, str) else list(modes or ["mean"])
         ours = {mode: name for name, mode in POOLING_MODES.items()}
         if not set(modes) <= ours.keys():
-            raise ConfigError(f"{folder}: it pools by {' + '.join(modes)}; hardneg has {', '.join(ours)}")
+            raise ConfigError(f"{self.modules[1][1]}: it pools by {' + '.join(modes)}; hardneg has {', '.join(ours)}")
         return BESIDE.join(ours[mode] for mode in modes)
 
     def include_prompt(self) -> bool:
         """Whether the tokens of a prompt are pooled."""
+        return bool(self._about_pooling().get("include_prompt", True))
+
+    def _about_pooling(self) -> dict[str, Any]:
+        """The settings of the Pooling; raises `ConfigError` where they are missing, as in a copy of the top level."""
         self.check()
-        return bool((read_json(self.modules[1][1] / "config.json") or {}).get("include_prompt", True))
+        place = self.modules[1][1] / "config.json"
+        about: dict[str, Any] | None = read_json(place)
+        if about is None:
+            raise ConfigError(
+                f"there is no {place}, which says how {self.folder} pools; copy or download the whole folder again,"
+                " with its subfolders"
+            )
+        return about
 
     def dense(self) -> tuple[Dense, ...]:
         """The linear layers after the pooling."""
@@ -205,6 +217,11 @@ class ModuleChain:
                 *(self.folder, prompt, name, SETTINGS, side, side, name),
             )
 
+    @property
+    def default_prompt(self) -> str:
+        """The prompt that is put in front of whatever has none of its own; empty where the folder names none."""
+        return str((self.settings.get("prompts") or {}).get(self.settings.get("default_prompt_name")) or "")
+
     def _prompt(self, side: str) -> tuple[str, str]:
         """Name and text of a side's prompt."""
         prompts, default = self.settings.get("prompts") or {}, self.settings.get("default_prompt_name") or ""
@@ -216,11 +233,17 @@ class ModuleChain:
 
         Positions are not looked at.
         """
+        return int(min(self.about_transformer().get(f"{side}_length") or self.longest, UNCUT))
+
+    @property
+    def longest(self) -> int:
+        """The longest length of whatever has none of its own, as `max_length` says it; that of pairs, too."""
         about = self.about_transformer()
         own: dict[str, Any] = about.get("processor_kwargs") or about.get("tokenizer_args") or {}
-        longest = about.get(f"{side}_length") or own.get("model_max_length") or about.get("max_seq_length")
-        said = longest or (read_json(self.transformer / "tokenizer_config.json") or {}).get("model_max_length") or UNCUT
-        return int(min(said, UNCUT))
+        of_tokenizer: dict[str, Any] = read_json(self.transformer / "tokenizer_config.json") or {}
+        said = own.get("model_max_length") or about.get("max_seq_length")
+        said = said or of_tokenizer.get("model_max_length") or of_tokenizer.get("max_len")  # the latter: its old name
+        return int(min(said or UNCUT, UNCUT))
 
     def about_transformer(self) -> dict[str, Any]:
         """The settings of the first module."""

@@ -12,6 +12,7 @@ TRANSFORMER_NAMES = (
     "sentence_xlnet_config.json",
 )
 ROUTER = "router_config.json"
+ROUTER_OF_OLD = "config.json"  # its name in versions before 5, where the module is called Asym
 WEIGHTS = "model.safetensors"
 
 POOLING_MODES = {  # encoder.pooling -> pooling_mode

@@ -39,6 +39,21 @@ def new_text_model(config: Any, trust_remote_code: bool) -> Any:
     return kind.from_config(config, trust_remote_code=trust_remote_code)
 
 
+def text_part(model: Any) -> Any:
+    """Return the text model of one that reads images too (Gemma 3, Qwen-VL), and others as they are.
+
+    It gives texts the same vectors. The rest would get no gradient, which DDP refuses, and an export would want a
+    processor of images.
+    """
+    from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
+
+    part = getattr(model, "language_model", None)
+    if part is None or getattr(getattr(part, "config", None), "model_type", None) not in MODEL_MAPPING_NAMES:
+        return model
+    part.config.use_cache = False
+    return part
+
+
 def check_layers(layers: int | None) -> None:
     """Raise `ConfigError` for what `keep_layers` cannot take; null keeps all."""
     if layers is not None and layers < 1:

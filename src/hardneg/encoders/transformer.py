@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
+from torch import nn
 
 from hardneg.data.tables import Texts
 from hardneg.data.tokens import AUTO, Side
@@ -26,6 +27,7 @@ from hardneg.encoders.text_model import check_layers, save_activations
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.encoders.transformer_model import load_model, new_model, open_folder, source_of
 from hardneg.encoders.transformer_tower import TransformerTower, width_of
+from hardneg.encoders.trial_text import read_trial_text
 from hardneg.encoders.unpadded import attend_unpadded
 from hardneg.errors import ConfigError
 from hardneg.system.counts_in_words import counted
@@ -184,6 +186,13 @@ class Transformer(EncoderRecipe):
                 self.model,
             )
         tokenizer = loaded.backend_tokenizer
+        if "token_type_ids" in loaded.model_input_names and any(tokenizer.encode("a").type_ids):
+            log.warning(
+                "the model %r: its tokenizer puts some tokens of a text into another segment (token_type_ids), as XLNet"
+                " does with the last, and hardneg does not tell its model: its vectors are not those of"
+                " sentence-transformers, which does",
+                self.model,
+            )
         tokenizer.enable_padding(pad_id=loaded.pad_token_id or 0, pad_token=loaded.pad_token or "[PAD]")
         if folder.modules is not None and folder.modules.about_transformer().get("do_lower_case"):
             lower(tokenizer)
@@ -200,6 +209,8 @@ class Transformer(EncoderRecipe):
             load_dense(tower.dense, folder.dense_folders(self.revision))
         elif told.layers_behind:
             log.info("encoder.dense: %s with random weights", counted(len(told.layers_behind), "new layer"))
+        if not self.trust_remote_code:  # whose code may want a GPU
+            read_trial_text(self.model, tower, tokenizer)
         return tower
 
     def architecture(self, tower: Tower) -> dict[str, Any]:
@@ -222,7 +233,8 @@ class Transformer(EncoderRecipe):
 
     def _tower(self, model: Any) -> TransformerTower:
         if getattr(model, "pooler", None) is not None:
-            model.pooler = None  # never used here: its parameters would get no gradient, which DDP refuses
+            # Never used here: its parameters would get no gradient, which DDP refuses. SqueezeBERT calls it anyway.
+            model.pooler = nn.Identity()
         if self.gradient_checkpointing:
             save_activations(model)
         first_position = attend_unpadded(model) if self.unpad else None

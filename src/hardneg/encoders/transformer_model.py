@@ -18,7 +18,7 @@ from hardneg.encoders.file_hashes import WEIGHTS, check_hashes
 from hardneg.encoders.model_folder import ModelFolder
 from hardneg.encoders.pretrained import check_loaded, loading_arguments, locate, unavailable, without_load_report
 from hardneg.encoders.sentence_transformers_folder import says_classifier
-from hardneg.encoders.text_model import keep_layers, kinds_of_layers, new_text_model, set_dropout, text_model
+from hardneg.encoders.text_model import keep_layers, kinds_of_layers, new_text_model, set_dropout, text_model, text_part
 from hardneg.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def load_model(recipe: Transformer, folder: ModelFolder) -> Any:
         check_loaded(recipe.model, info)
         if not recipe.trust_remote_code:  # whose code may take it by another name
             _check_mask(recipe.model, model)
+            _warn_of_own_code(recipe.model, config, model)
         if says_classifier(config.architectures):
             log.warning(
                 "the model %r is a classifier or a cross-encoder (its config says %s), whose texts are not meant to"
@@ -60,6 +61,7 @@ def load_model(recipe: Transformer, folder: ModelFolder) -> Any:
     if base is not None:
         model = merged(model, folder.fetched_adapters(), cut=recipe.layers is not None)
         log.info("encoder %s: its adapters were merged into %s", recipe.model, name)
+    model = text_part(model)
     if recipe.bidirectional:
         attend_both_ways(model)
     return model
@@ -121,6 +123,17 @@ def _check_mask(name: str, model: Any) -> None:
         raise ConfigError(
             f"the model {name!r} is a {type(model).__name__}, which takes no attention_mask: padding would be read like"
             " words, and a text's vector would depend on how long the texts beside it are; give another model"
+        )
+
+
+def _warn_of_own_code(name: str, config: Any, model: Any) -> None:
+    """Say that a model of transformers stands in for the code that a folder brings, as of gte-Qwen2 and jina's v2."""
+    if own := (getattr(config, "auto_map", None) or {}).get("AutoModel"):
+        log.warning(
+            "the model %r brings code of its own (%s), which is not run: transformers' %s is taken, whose vectors may"
+            " be others; to run it, set encoder.trust_remote_code=true, or HARDNEG_TRUST_REMOTE_CODE=1 for hardneg"
+            " import",
+            *(name, own, type(model).__name__),
         )
 
 

@@ -169,11 +169,12 @@ def _table(recipe: Static, table: Tensor, tokenizer: Tokenizer, longest: int, un
 def _routes(modules: ModuleChain) -> dict[str, ModuleChain]:
     """The modules of each side, including those after the router."""
     place = modules.transformer
-    router = read_json(place / names.ROUTER) or {}
+    router = read_json(place / names.ROUTER) or read_json(place / names.ROUTER_OF_OLD) or {}
     routes = router.get("structure", {})
     if not {QUERY, DOCUMENT} <= set(routes):
         raise ConfigError(
-            f"{modules.folder}: its Router has the routes {', '.join(routes) or 'none'}, not query and document"
+            f"{modules.folder}: its {modules.names[0]} has the routes {', '.join(routes) or 'none'}, not query and"
+            " document"
         )
     types = router["types"]
     return {

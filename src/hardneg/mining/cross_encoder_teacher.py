@@ -60,13 +60,15 @@ class CrossEncoderTeacher(NetworkTeacher[CrossEncoder]):
             trained=True,
         )
         if self.max_length == AUTO:
-            log.info("teacher %s: pairs of at most %d tokens, as its folder says", self.model, network.max_length)
+            log.info(
+                "teacher %s: pairs of at most %d tokens (teacher.max_length: auto)", self.model, network.max_length
+            )
         if self.precision == "auto":
             self.precision = "bf16-mixed" if native_bf16(str(device)) else "32-true"
         return network
 
     def identity(self) -> dict[str, Any]:
-        """Weights, tokenizer, length and precision."""
+        """Weights, tokenizer, prompt, length and precision."""
         assert self.network is not None, "prepare() comes first"
         return {
             "teacher": "cross_encoder",
@@ -76,6 +78,7 @@ class CrossEncoderTeacher(NetworkTeacher[CrossEncoder]):
             "precision": self.precision,
             # Scores of a version that did not hand these to the model are not taken for its own.
             **({"segments": True} if self.network.tokens.reads_segments else {}),
+            **({"prompt": self.network.tokens.prompt} if self.network.tokens.prompt else {}),
         }
 
     def score(self, queries: Int32[np.ndarray, " Q"], docs: Int32[np.ndarray, "Q K"]) -> Float32[np.ndarray, "Q K"]:

@@ -181,6 +181,35 @@ def test_what_a_folder_has_and_we_cannot_run_is_refused_unless_the_config_decide
     Transformer(model=str(path), pooling="mean").check_model()
 
 
+def test_every_key_that_a_module_of_none_of_ours_leaves_open_is_named_at_once(folder):
+    """They were named one after the other, each once the one before was set."""
+    path = folder(length=20)
+    listed = json.loads((path / "modules.json").read_text())
+    listed.insert(1, {"idx": 1, "name": "1", "path": "1_LSTM", "type": "sentence_transformers.models.LSTM"})
+    (path / "modules.json").write_text(json.dumps(listed))
+    keys = {"pooling": "mean", "dense": None, "normalize": True, "include_prompt": True}
+    with pytest.raises(ConfigError, match=rf"models\.LSTM.*set {', '.join(f'encoder.{key}' for key in keys)}$"):
+        Transformer(model=str(path)).check_model()
+    Transformer(model=str(path), **keys).check_model()
+
+
+def test_a_folder_without_its_subfolders_is_refused(folder):
+    """A copy of its files alone; texts were averaged, whatever it is that the folder does."""
+    path = folder(pooling="cls")
+    (path / "1_Pooling/config.json").unlink()
+    with pytest.raises(ConfigError, match=r"no .*1_Pooling/config\.json, which says how .* pools; copy .*subfolders"):
+        Transformer(model=str(path)).check_model()
+
+
+def test_a_length_by_its_old_name_in_the_tokenizers_settings(folder):
+    path = folder()
+    written = path / "tokenizer_config.json"
+    about = {key: value for key, value in json.loads(written.read_text()).items() if key != "model_max_length"}
+    written.write_text(json.dumps(about | {"max_len": 9}))
+    assert sentence_transformers.SentenceTransformer(str(path), device="cpu").max_seq_length == 9
+    assert Transformer(model=str(path)).resolved().document.max_length == 9
+
+
 @pytest.mark.parametrize("first", ["Router", "StaticEmbedding"])
 def test_folders_that_are_no_transformer_lead_to_import(first, tmp_path):
     listed = [{"idx": 0, "name": "0", "path": "", "type": f"sentence_transformers.models.{first}"}]

@@ -69,6 +69,19 @@ def test_vectors_are_the_same_there_and_back(kind, trained, toy, tmp_path):
     assert (one.query, one.document, one.two_towers) == (other.query, other.document, other.two_towers)
 
 
+def test_two_towers_as_versions_before_5_save_them(trained, toy, tmp_path):
+    """Asym, whose routes are in a file of another name, was refused as one without any."""
+    path, out = trained(NODES["last, two towers"]), tmp_path / "out"
+    export.main([str(path), str(out)])
+    (out / "router_config.json").rename(out / "config.json")
+    listed = json.loads((out / "modules.json").read_text())
+    (out / "modules.json").write_text(json.dumps([{**listed[0], "type": "sentence_transformers.models.Asym"}]))
+    there, _ = theirs(out, toy)
+    import_.main([str(out), str(tmp_path / "back.ckpt")])
+    for one, other in zip(vectors(tmp_path / "back.ckpt", toy, tmp_path), there, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+
+
 def test_the_metric_is_the_same_and_plain_hugging_face_reads_the_folder(trained, toy, bert, tmp_path):
     from transformers import AutoModel, AutoTokenizer
 
