@@ -188,6 +188,22 @@ def test_a_signal_at_any_step_ends_in_order_and_the_same_command_goes_on(hardneg
     assert len(inside) == 1 and state(live)[0]["state"] == "ready"
 
 
+def test_stopped_after_the_switch_the_same_command_finds_nothing_new(hardneg, live, inside, monkeypatch):
+    switch = IndexFolder.switch
+
+    def switch_and_stop(self, build):
+        switch(self, build)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(IndexFolder, "switch", switch_and_stop)
+        hardneg("renew", "i", *TRAIN, *LOOSE, "--switch", code=128 + signal.SIGTERM)
+    build = live.live()
+    assert folder_of(build).parent == live.root / "renewals"
+    assert "nothing new" in hardneg("renew", "i", *TRAIN, *LOOSE, "--switch").stderr
+    assert len(inside) == 1 and live.live() == build
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

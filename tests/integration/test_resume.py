@@ -9,6 +9,7 @@ import pytest
 import torch
 from every import in_turn
 from interrupts import CODES
+from omegaconf import OmegaConf
 from run_folders import but_for_times, column, end_state, last, same
 
 COMMON = ["negatives=[in_batch,bm25,random]", "trainer.max_epochs=2", "logger=csv", "checkpoint.every_n_steps=4"]
@@ -92,6 +93,41 @@ def test_the_command_that_is_printed_for_other_words_trains_the_other_run(hardne
         hardneg(*words)
         steps = [step for step, _ in column(tmp_path / run, "train/loss")]
         assert steps[0] == first and steps[-1] == (11 if run == "other" else 22)
+
+
+def test_stopped_while_its_words_are_written_again_a_run_still_goes_on(hardneg, small, tmp_path, monkeypatch):
+    """Hydra writes its files anew when a run goes on, and empties each before it composes the text."""
+    words = [*small, *COMMON, "trainer.max_epochs=1"]
+    stop = "+callbacks.stop={_target_: interrupts.Interrupt, step: 5, signal_name: SIGTERM}"
+    hardneg("train", *words, stop, "hydra.run.dir=cut", code=143)
+    to_yaml = OmegaConf.to_yaml
+    for what in ("hydra", "data=toy"):  # is in hydra.yaml, in overrides.yaml
+
+        def interrupted(node, what=what, **how):
+            if what in node:
+                raise KeyboardInterrupt
+            return to_yaml(node, **how)
+
+        with monkeypatch.context() as within:
+            within.setattr("omegaconf.OmegaConf.to_yaml", interrupted)
+            assert "interrupted" in hardneg("resume", "cut", code=130).stderr
+    hardneg("resume", "cut")
+    hardneg("train", *words, "hydra.run.dir=whole")
+    assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
+
+
+def test_lists_that_a_run_had_mined_before_it_was_stopped_are_its_own(hardneg, small, separate, tmp_path, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    words = [*small, "strategy=bm25", "trainer.max_steps=1", "logger=csv", "evaluate.before=false", "split.dev=null"]
+    with monkeypatch.context() as within:
+        within.setattr("hardneg.training.callbacks.note_stores.note_store", stopped)
+        hardneg("train", *words, *separate("run"), code=130)
+    hardneg("resume", "run")
+    assert json.loads((tmp_path / "run" / "stores.jsonl").read_text())["mined"] is True
+    hardneg("train", *words, *separate("run"), "hydra.run.dir=other")
+    assert json.loads((tmp_path / "other" / "stores.jsonl").read_text())["mined"] is False
 
 
 def test_resuming_what_is_no_run_says_so(hardneg, tmp_path):

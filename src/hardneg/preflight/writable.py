@@ -23,8 +23,10 @@ def check_writable(path: str | Path, key: str, is_file: bool = False) -> None:
     while not os.path.lexists(nearest):
         nearest = nearest.parent
     try:
-        # The only sure way: permissions say nothing about a file system that is mounted read-only.
-        os.rmdir(tempfile.mkdtemp(prefix=".hardneg-", dir=nearest))
+        # The only sure way: permissions say nothing about a file system that is mounted read-only. The file has no name
+        # where the system knows such files, so that a kill leaves nothing.
+        with tempfile.TemporaryFile(prefix=".hardneg-", dir=nearest):
+            pass
     except OSError as error:
         where = "" if nearest == Path(folder).absolute() else f" in {nearest}"
         raise ConfigError(f"{key}={folder}: cannot write{where} ({error.strerror}); choose another folder") from error

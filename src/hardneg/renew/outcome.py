@@ -54,6 +54,8 @@ class Outcome:
         renewal, index = self.renewal, self.renewal.index
         old = index.named(self.old)
         wanted = old if self.reasons else index.named(self.new)
+        # Before the switch: a live model without a note would be renewed with the data that it was trained on.
+        self._note("refused" if self.reasons else "ready")
         with index.writing():
             if index.live().manifest.model != renewal.live.manifest.model:
                 raise UserError(
@@ -65,7 +67,8 @@ class Outcome:
             index.put_beside(*(() if switch else (old, wanted)), by=PLACE)
             index.prune(renewal.index_cfg.keep, wanted)
         live = index.live().name
-        self._note("refused" if self.reasons else "live" if switch else "ready")
+        if switch and not self.reasons:
+            self._note("live")
         for reason in self.reasons:
             say(f"hardneg renew: gate: {reason}")
         if self.reasons:

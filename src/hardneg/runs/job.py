@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from hardneg.config import composition, run_identity
 from hardneg.config.command_words import command_line, command_named
 from hardneg.config.run_summary import read_summary
+from hardneg.config.whole_yamls import write_whole
 from hardneg.errors import ConfigError, JobFailed, Paused, Pruned, RankLost, UserError
 from hardneg.runs import lost_rank, status
 from hardneg.runs.earlier_run import finished, note_found
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 
 # Other launchers' workers compose a job's config before they run it, and import this module before that.
 composition.register_resolvers()
+write_whole()
 
 WATCH = "HARDNEG_WATCH_STDIN"  # set by the launcher of processes: stop when it is gone, which ends our stdin
 Entry = Callable[[DictConfig], Any]  # what a command does with its config

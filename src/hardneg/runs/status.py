@@ -9,14 +9,14 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig
 
-from hardneg.config import run_identity
+from hardneg.config import run_identity, started_with
 from hardneg.config.run_identity import STATUS, written_status
 from hardneg.config.run_summary import SUMMARY
 from hardneg.errors import UserError
@@ -72,8 +72,17 @@ def note_settled(folder: Path, cfg: DictConfig, **found: Any) -> None:
 
 def begin(folder: Path, **fields: Any) -> None:
     """Note that this process works here; how far an earlier attempt came stays until this one is further."""
+    _remove_drafts(folder)
     process = {"host": socket.gethostname(), "pid": os.getpid(), "started": round(time.time(), 1)}
     write(folder, **fields, **process, state="running", error=None)
+
+
+def _remove_drafts(folder: Path) -> None:
+    """Remove what killed attempts were writing when they ended; whoever lives writes such a file in milliseconds."""
+    for draft in (*folder.glob(".*.draft"), *(folder / started_with.CONFIG).parent.glob(".*.draft")):
+        with suppress(FileNotFoundError):  # it lived
+            if time.time() - draft.stat().st_mtime > PATIENCE:
+                draft.unlink()
 
 
 def claim(folder: Path, look: Callable[[], None]) -> None:

@@ -120,6 +120,12 @@ def test_the_answers_of_the_hub(missing, unreachable, monkeypatch):
         hub.check_hub("owner/name")  # busy: loading asks again
 
 
+def test_a_look_that_is_killed_leaves_nothing_in_the_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.rmdir", lambda *_: None)  # it does not come to tidy up
+    check_writable(tmp_path / "run", "hydra.run.dir")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_is_not_there_is_not_made_by_the_question(tmp_path):
     check_writable(tmp_path / "a" / "b", "hydra.run.dir")
     assert list(tmp_path.iterdir()) == []

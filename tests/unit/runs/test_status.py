@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -89,3 +90,15 @@ def test_the_folder_of_a_refused_run_goes_and_one_with_anything_in_it_stays(tmp_
     status.remove_empty(tmp_path / "refused")
     status.remove_empty(tmp_path / "worked")
     assert [path.name for path in tmp_path.iterdir()] == ["worked"]
+
+
+def test_what_a_killed_attempt_was_writing_goes_when_the_next_one_begins(tmp_path):
+    drafts = [tmp_path / ".status.json.0123abcd.draft", tmp_path / ".hydra" / ".config.yaml.0123abcd.draft"]
+    another = tmp_path / ".summary.json.0123abcd.draft"  # by somebody who is at work
+    (tmp_path / ".hydra").mkdir()
+    for draft in (*drafts, another):
+        draft.touch()
+    for draft in drafts:
+        os.utime(draft, (0, 0))
+    status.begin(tmp_path)
+    assert not any(draft.exists() for draft in drafts) and another.exists()
