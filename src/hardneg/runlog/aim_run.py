@@ -14,6 +14,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from hardneg.config.run_summary import read_summary
 from hardneg.runlog.first_rank import is_first_rank
 from hardneg.runlog.installed import need
+from hardneg.runlog.run_id import read_id, write_id
 
 ID = "aim_run_hash"  # a file in the run folder
 
@@ -55,7 +56,7 @@ class AimRun:
                 self.experiment.set("test", (read_summary(folder) or {}).get("test"), strict=False)
 
         written = Path(self.folder) / ID
-        known = written.read_text(encoding="utf-8").strip() if written.exists() else None
+        known = read_id(written)
         self._logger = Logger(
             repo=self.repo,
             experiment=self.experiment,
@@ -67,8 +68,7 @@ class AimRun:
         )
         if is_first_rank():
             self._logger.log_hyperparams(dict(self.config))
-            written.parent.mkdir(parents=True, exist_ok=True)
-            written.write_text(self._logger.experiment.hash + "\n", encoding="utf-8")
+            write_id(written, self._logger.experiment.hash)
         return self._logger
 
     def __exit__(

@@ -28,8 +28,9 @@ class MetricsCsv(Logger):
 
     A run that crashed has rows from after its last checkpoint, which the resumed run logs again. So the first row of
     this process, at step `s`, cuts the older rows of later steps; of step `s` itself it cuts those that are repeated
-    (same columns filled). The file then equals that of a run that was never interrupted. A job that adds to a finished
-    run without going on with it (an evaluation, which counts from step 0) passes `cut=False`.
+    (same columns filled). The file then equals that of a run that was never interrupted, but where a kill came in the
+    milliseconds between last.ckpt and the row of its step, which Lightning writes after it: that row is missing. A job
+    that adds to a finished run without going on with it (an evaluation, which counts from step 0) passes `cut=False`.
 
     Every row is written through to the file at once, so a killed process loses none. A new column rewrites the file
     beside itself and swaps it in. Hyperparameters are not written: the run folder has them in `.hydra/`.

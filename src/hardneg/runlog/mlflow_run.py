@@ -17,6 +17,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from hardneg.config.run_summary import SUMMARY
 from hardneg.runlog.first_rank import is_first_rank
 from hardneg.runlog.installed import need
+from hardneg.runlog.run_id import read_id, write_id
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import MLFlowLogger
@@ -57,7 +58,7 @@ class MlflowRun:
         for noisy in ("alembic", "mlflow.store.db.utils", "lightning.pytorch.loggers.mlflow"):  # of a new database
             logging.getLogger(noisy).setLevel(logging.ERROR)
         written = Path(self.folder) / ID
-        known = written.read_text(encoding="utf-8").strip() if written.exists() else None
+        known = read_id(written)
         uri, files = self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"), None
         if uri is None:
             folder = Path(self.dir).expanduser().absolute()
@@ -85,8 +86,7 @@ class MlflowRun:
 
     def _begin(self, made: Any, known: str | None, written: Path, uri: str) -> None:
         if known is None:
-            written.parent.mkdir(parents=True, exist_ok=True)
-            written.write_text(made.run_id + "\n", encoding="utf-8")
+            write_id(written, made.run_id)
             made.log_hyperparams(dict(self.config))
         else:
             made.experiment.update_run(known, status="RUNNING")

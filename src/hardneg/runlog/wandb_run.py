@@ -19,6 +19,7 @@ from hardneg.runlog import wandb_read
 from hardneg.runlog.artifacts import Artifacts, check_kinds, trace
 from hardneg.runlog.first_rank import is_first_rank
 from hardneg.runlog.metrics_csv import read_rows
+from hardneg.runlog.run_id import read_id, write_id
 from hardneg.system.screen import in_short, shortest
 
 if TYPE_CHECKING:
@@ -93,8 +94,7 @@ class WandbRun:
             self._run = self._start()
             if not self._run.disabled:
                 self._look_back(self._run)
-                self._id_file.parent.mkdir(parents=True, exist_ok=True)
-                self._id_file.write_text(self._run.id + "\n", encoding="utf-8")
+                write_id(self._id_file, self._run.id)
                 self._announce(self._run)
             self._environment = environment.pop_all()
         return self._logger()
@@ -154,8 +154,7 @@ class WandbRun:
     def _run_id(self) -> str:
         if os.environ.get("WANDB_SWEEP_ID") and (given := os.environ.get("WANDB_RUN_ID")):
             return given  # a sweep's agent knows the run by this id
-        stored = self._id_file.read_text(encoding="utf-8").strip() if self._id_file.is_file() else ""
-        return stored or uuid.uuid4().hex[:8]
+        return read_id(self._id_file) or uuid.uuid4().hex[:8]
 
     def _start(self) -> wandb.Run:
         import wandb
