@@ -116,20 +116,6 @@ def test_stopped_while_its_words_are_written_again_a_run_still_goes_on(hardneg, 
     assert same(end_state(tmp_path / "whole"), end_state(tmp_path / "cut")) is None
 
 
-def test_lists_that_a_run_had_mined_before_it_was_stopped_are_its_own(hardneg, small, separate, tmp_path, monkeypatch):
-    def stopped(*_):
-        raise KeyboardInterrupt
-
-    words = [*small, "strategy=bm25", "trainer.max_steps=1", "logger=csv", "evaluate.before=false", "split.dev=null"]
-    with monkeypatch.context() as within:
-        within.setattr("hardneg.training.callbacks.note_stores.note_store", stopped)
-        hardneg("train", *words, *separate("run"), code=130)
-    hardneg("resume", "run")
-    assert json.loads((tmp_path / "run" / "stores.jsonl").read_text())["mined"] is True
-    hardneg("train", *words, *separate("run"), "hydra.run.dir=other")
-    assert json.loads((tmp_path / "other" / "stores.jsonl").read_text())["mined"] is False
-
-
 def test_resuming_what_is_no_run_says_so(hardneg, tmp_path):
     assert "not a run folder" in hardneg("resume", str(tmp_path), code=2).stderr
 

@@ -29,7 +29,6 @@ from hardneg.system.progress import progress
 
 log = logging.getLogger(__name__)
 
-OWNER = "mined_by"  # in a store's card: for whom it was mined, null for nobody who may come back
 TAUGHT = 64  # queries per step with a teacher, which takes thousands of times longer than filters
 ABANDONED = 7 * 24 * 3600  # seconds after which the unfinished work of a run that never came back is removed
 
@@ -95,7 +94,7 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, own
         nonlocal new
         new, rankings = True, ranking.rankings(cache)
         facts = {"reasons": ["kept", *recipe.filters], "documents": len(ranking.pool), "queries": len(training.queries)}
-        facts |= {"seconds": seconds, "rankings": rankings.folder.name, OWNER: owner}
+        facts |= {"seconds": seconds, "rankings": rankings.folder.name}
         assemble(unfinished, blocks, rankings, training, {**identity, **facts})
         cut = None if recipe.teacher is None else recipe.teacher.truncation()
         if cut is not None and (said := cut.told("pairs that the teacher scored", "teacher.max_length")):

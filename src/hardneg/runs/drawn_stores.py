@@ -15,9 +15,9 @@ FILE = "stores.jsonl"
 def note_store(folder: Path, source: str, store: str, step: int, mined: bool) -> bool:
     """Note a list that training begins to draw from; return whether this run mined it.
 
-    `mined` says whether it did, as far as is known now. A resumed run finds lists that it has mined itself, so the
-    first note counts. What a killed run drew after its last checkpoint is left out once the resumed one, which may
-    compute a little differently, has mined other lists.
+    `mined` says whether that was just now. A resumed run finds lists that it has mined itself, so the first note
+    counts. What a killed run drew after its last checkpoint is left out once the resumed one, which may compute a
+    little differently, has mined other lists.
     """
     before = _lines(folder)
     for line in before:

@@ -8,10 +8,8 @@ from typing import Any
 
 import lightning as L
 
-from hardneg.mining.pipeline import OWNER
 from hardneg.negatives.stored import Stored
 from hardneg.runs.drawn_stores import note_store
-from hardneg.system.cache import owner_name
 
 
 class NoteStores(L.Callback):
@@ -33,9 +31,7 @@ class NoteStores(L.Callback):
             self.seen[name] = store.folder.name
             if not trainer.is_global_zero:
                 continue
-            # Found, but mined by an attempt of this run that was stopped before it got here.
-            own = store.new or store.card.get(OWNER) == owner_name(self.folder)
-            mined = note_store(self.folder, name, store.folder.name, trainer.global_step, own)
+            mined = note_store(self.folder, name, store.folder.name, trainer.global_step, store.new)
             for logger in trainer.loggers:
                 if keep := getattr(logger, "log_store", None):
                     keep(name, store.folder, store.card, mined)
