@@ -52,9 +52,9 @@ def test_the_time_of_a_step_is_taken_and_nothing_is_left_that_could_go_on(hardne
     found = status.read(tmp_path / "run")
     assert found["state"] == "paused" and found["step"] >= 5
     timing = found["timing"]
-    assert timing.keys() == {"step", "evaluation", "start", "choice", "over_all", "test"}
+    assert timing.keys() == {"step", "evaluation", "start", "choice", "over_all"}
     assert min(timing["step"], timing["evaluation"], timing["start"]) > 0
-    assert timing["choice"] == timing["over_all"] == timing["test"] == 0, "there is no subset, and no test"
+    assert timing["choice"] == timing["over_all"] == 0, "there is no subset"
 
 
 def test_all_documents_beside_a_subset_are_no_part_of_an_evaluation(hardneg, small, tmp_path, monkeypatch):
@@ -71,4 +71,3 @@ def test_all_documents_beside_a_subset_are_no_part_of_an_evaluation(hardneg, sma
     hardneg("train", *words, "hydra.run.dir=run")
     timing = status.read(tmp_path / "run")["timing"]
     assert timing["over_all"] >= 1.0 > timing["evaluation"] and timing["choice"] > 0
-    assert timing["test"] == timing["over_all"]

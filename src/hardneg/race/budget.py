@@ -30,7 +30,7 @@ class Timing:
     """Seconds of an arm: of a step (with its share of mining again), of a dev evaluation, of a run's start.
 
     Where dev has a subset, else 0: of choosing it (`choice`), before the first step, and of ranking dev over all
-    documents beside it (`over_all`), as the first evaluation and the end of a run do. `test`: of a test, 0 without any.
+    documents beside it (`over_all`), as the first evaluation and the end of a run do.
     """
 
     step: float
@@ -38,7 +38,6 @@ class Timing:
     start: float
     choice: float = 0.0
     over_all: float = 0.0
-    test: float = 0.0
 
     @property
     def first(self) -> float:
@@ -46,14 +45,19 @@ class Timing:
         return self.choice + self.over_all
 
     @property
-    def last(self) -> float:
-        """What a run that is not paused takes besides: a test before and one after, dev over all documents again."""
-        return self.over_all + 2 * self.test
+    def closing(self) -> float:
+        """What it takes after its last step, where dev has a subset: the ranking over it and that over all again."""
+        return self.over_all + self.evaluation if self.over_all else 0.0
+
+    @property
+    def tests(self) -> float:
+        """What a test before and one after take, which rank all documents; beside a subset also dev at step 0."""
+        return 2 * self.over_all + self.evaluation if self.over_all else 2 * self.evaluation
 
     @classmethod
     def of_arms(cls, timings: Collection[Timing]) -> Timing:
         """The mean of several arms; what the first leaves in the cache for the others, they are taken to find there."""
-        means = ("step", "evaluation", "over_all", "test")
+        means = ("step", "evaluation", "over_all")
         mean = {name: sum(getattr(one, name) for one in timings) / len(timings) for name in means}
         return cls(**mean, start=min(one.start for one in timings), choice=min(one.choice for one in timings))
 
@@ -103,7 +107,7 @@ def plan(
         if seconds >= need.least:
             training = (seconds - need.fixed) / need.lengths
             unit = {name: max(LEAST, math.floor(training / rules.whole / one.step)) for name, one in timings.items()}
-            cost = training + rules.whole * need.mean.evaluation + need.mean.start + need.mean.first
+            cost = training + rules.whole * need.mean.evaluation + need.mean.start + need.mean.first + need.mean.closing
             return Plan(unit, training, cost, need.fixed + need.lengths * training, count)
     raise ConfigError(_too_small(need, len(timings), rules.rungs, seconds, at_once, taken, all_timed))
 
@@ -130,8 +134,9 @@ def _need(timings: Mapping[str, Timing], rules: Rules, seeds: int, at_once: int)
     arms = {rung: slots(there, at_once) for rung, there in arms.items()}
     units = sum(there * rules.stretch(rung) for rung, there in arms.items())
     ends = slots(runs_at_the_end(count, seeds), at_once)
-    fixed = units * mean.evaluation + sum(arms.values()) * mean.start + arms[1] * mean.first
-    fixed += ends * (whole * mean.evaluation + mean.start + mean.first + mean.last)
+    fixed = units * mean.evaluation + sum(arms.values()) * mean.start
+    fixed += arms[1] * mean.first + arms[rules.rungs] * mean.closing
+    fixed += ends * (whole * mean.evaluation + mean.start + mean.first + mean.closing + mean.tests)
     lengths = units / whole + ends
     slowest = max(timing.step for timing in timings.values())
     least = fixed + lengths * LEAST * slowest * whole
@@ -144,12 +149,20 @@ def _too_small(need: _Need, arms: int, rungs: int, seconds: float, at_once: int,
     looks = f"fewer looks (rungs={rungs - 1}), " if rungs > 1 else ""
     budget = f"budget={math.ceil((taken + need.least) / at_once)}s"
     told = f"about {budget} or more" if all_timed else f"{budget} at least, and perhaps more once all arms are timed"
+    mean = need.mean
+    subset = (
+        f" ({mean.choice:.2g} s to choose its subset, {mean.over_all:.2g} s over all documents)"
+        if mean.over_all
+        else ""
+    )
+    cheaper = "evaluate.documents=subset"
+    if subset:
+        cheaper = "a smaller subset by evaluate.subset.bm25, .model and .size; .model=0 spares most of its choice"
     return (
         f"{clock(seconds / at_once)} are left of the budget, and this race needs {clock(need.least / at_once)} at"
         f" least, besides {clock(taken / at_once)} for checks, timing and the last tables, so {told}: {arms} arms,"
-        f" up to {need.slowest:.2g} s a step, {need.mean.evaluation:.2g} s an evaluation of dev, {need.ends} runs at"
-        f" the end. Give a longer budget, {fewer}{looks}or a cheaper evaluation (evaluate.documents=subset, a smaller"
-        " one by evaluate.subset.size, .bm25 and .model)"
+        f" up to {need.slowest:.2g} s a step, {mean.evaluation:.2g} s an evaluation of dev{subset}, {need.ends} runs at"
+        f" the end. Give a longer budget, {fewer}{looks}or a cheaper evaluation ({cheaper})"
     )
 
 
@@ -159,25 +172,25 @@ class Costs:
 
     rules: Rules
     unit: float  # of the length of a first rung, with its evaluation
-    start: float
-    first: float = 0.0
-    last: float = 0.0
+    once: Timing  # for what a run does once: its start at each rung, its first evaluation, its end
     pace: float = 1.0
 
     def rung(self, rung: int) -> float:
         """The seconds that an arm takes from the rung before to this one."""
-        return self.pace * (self.rules.stretch(rung) * self.unit + self.start + (self.first if rung == 1 else 0.0))
+        first = self.once.first if rung == 1 else 0.0
+        closing = self.once.closing if rung == self.rules.rungs else 0.0
+        return self.pace * (self.rules.stretch(rung) * self.unit + self.once.start + first + closing)
 
     def at_the_end(self) -> float:
         """The seconds that a whole run takes, with its tests before and after."""
-        return self.pace * (self.rules.whole * self.unit + self.start + self.first + self.last)
+        once = self.once.start + self.once.first + self.once.closing + self.once.tests
+        return self.pace * (self.rules.whole * self.unit + once)
 
 
 def costs(made: Plan, timings: Mapping[str, Timing], rules: Rules) -> Costs:
     """What was planned for a run; `timings` are those of the arms in the plan."""
     mean = Timing.of_arms([timings[name] for name in made.unit])
-    unit = made.training / rules.whole + mean.evaluation
-    return Costs(rules, unit, mean.start, mean.first, mean.last)
+    return Costs(rules, made.training / rules.whole + mean.evaluation, mean)
 
 
 def room(left: float, cost: Costs, rung: int, ends: int, at_once: int = 1) -> int:

@@ -14,7 +14,7 @@ from hardneg.errors import ConfigError
 from hardneg.race.budget import SMALL, Plan, Timing, costs, plan, room, runs_at_the_end, seconds_of
 from hardneg.race.decide import Rules
 
-TESTED = Timing(0.01, 0.5, 1.0, test=0.5)
+TIMED = Timing(0.01, 0.5, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_help_settings_and_guide_say_alike_what_the_budget_is(capsys):
 
 def test_every_arm_trains_for_the_same_time_and_the_worst_case_fits():
     rules = Rules(4, rungs=3)
-    timings = {"in_batch": TESTED, "a": replace(TESTED, step=0.02, start=3.0), "b": replace(TESTED, step=0.04)}
+    timings = {"in_batch": TIMED, "a": replace(TIMED, step=0.02, start=3.0), "b": replace(TIMED, step=0.04)}
     timings["c"] = timings["a"]
     found = plan(timings, rules, 3, 600.0)
     assert found.unit["in_batch"] == pytest.approx(4 * found.unit["b"], abs=4)
@@ -57,7 +57,9 @@ def test_a_budget_that_is_too_small_is_told_with_the_least():
     with pytest.raises(ConfigError, match=r"1:00 are left of the budget, and this race needs (\d+:\d+) at") as said:
         plan(timings, Rules(2), 3, 60.0)
     assert "fewer arms" not in str(said.value), "two are the fewest"
-    assert "evaluate.subset.size" in str(said.value), "who has taken a subset can take a smaller one"
+    assert "(evaluate.documents=subset)" in str(said.value)
+    with pytest.raises(ConfigError, match=r"9 s to choose its subset, 8 s over all documents.*\.model=0 spares"):
+        plan(dict.fromkeys(timings, Timing(1.0, 10.0, 5.0, 9.0, 8.0)), Rules(2), 3, 60.0)
     for count, advice in ((4, "a longer budget, fewer arms, fewer looks"), (5, r"fewer arms \(race=small\), fewer")):
         with pytest.raises(ConfigError, match=advice):
             plan(dict.fromkeys("abcde"[:count], Timing(1.0, 10.0, 5.0)), Rules(count), 3, 60.0)
@@ -76,17 +78,18 @@ def test_a_budget_that_is_too_small_is_told_with_the_least():
 
 
 def test_what_a_subset_saves_is_not_counted():
-    """Dev is ranked over all documents twice in a run, not at each look: of a large corpus that would be most of it."""
-    timings = dict.fromkeys(["in_batch", "a"], Timing(0.1, 1.0, 2.0, choice=90.0, over_all=100.0, test=110.0))
+    """All documents are ranked once or twice in a run, not at each look: of a large corpus that would be most of it."""
+    timings = dict.fromkeys(["in_batch", "a"], Timing(0.1, 1.0, 2.0, choice=90.0, over_all=100.0))
     rules = Rules(2, rungs=2)
     found = plan(timings, rules, 1, 3000.0)
     # 2 arms to 1 and to 2 lengths of a first rung, of which a whole run has 2; then 2 whole runs.
     looks, runs = 2 * 1 + 2 * 1, 2
-    arms = looks * (found.training / 2 + 1.0) + 2 * 2 * 2.0 + 2 * (90.0 + 100.0)
-    ends = runs * (found.training + 2 * 1.0 + 2.0 + 90.0 + 2 * 100.0 + 2 * 110.0)
+    first, closing, tests = 90.0 + 100.0, 100.0 + 1.0, 2 * 100.0 + 1.0
+    arms = looks * (found.training / 2 + 1.0) + 2 * 2 * 2.0 + 2 * (first + closing)
+    ends = runs * (found.training + 2 * 1.0 + 2.0 + first + closing + tests)
     assert arms + ends == pytest.approx(3000.0)
     cost = costs(found, timings, rules)
-    assert cost.rung(1) - cost.rung(2) == pytest.approx(190.0)
+    assert cost.rung(1) - cost.rung(2) == pytest.approx(first - closing)
     assert cost.at_the_end() == pytest.approx(ends / runs)
 
 
@@ -96,7 +99,7 @@ def test_the_race_that_is_advised_for_its_fewer_arms_has_so_many():
 
 
 def test_what_idle_places_take_is_planned_too():
-    rules, timings = Rules(3, rungs=1), dict.fromkeys(["in_batch", "a", "b"], TESTED)
+    rules, timings = Rules(3, rungs=1), dict.fromkeys(["in_batch", "a", "b"], TIMED)
     found = plan(timings, rules, 1, 600.0, at_once=2)
     # 3 arms take the time of 4, and 3 runs at the end too.
     assert 4 * found.cost + 4 * (found.cost + 2 * 0.5) == pytest.approx(600.0)
@@ -105,7 +108,7 @@ def test_what_idle_places_take_is_planned_too():
 
 
 def test_room_is_what_the_time_left_allows_after_two_arms_and_the_end():
-    timings = dict.fromkeys(["in_batch", "a"], Timing(0.1, 1.0, 2.0, test=1.0))
+    timings = dict.fromkeys(["in_batch", "a"], Timing(0.1, 1.0, 2.0))
     planned = costs(Plan({"in_batch": 90, "a": 90}, 72.0, 0.0, 0.0, 1), timings, Rules(8, rungs=4))
     cost = replace(planned, pace=2.0)
     # A first length is 9 s and 1 s of evaluation, a start 2 s, and all takes twice as long.

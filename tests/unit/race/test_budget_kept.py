@@ -51,7 +51,7 @@ class Timed(Executor):
         job = Job(1, work.words, OmegaConf.create(), folder, work.name)
         step, evaluation, start = 0.02 * (1 + len(work.arm) % 3), 0.5, 3.0
         if kind == "time":
-            timing = {"step": step, "evaluation": evaluation, "start": start, "test": evaluation}
+            timing = {"step": step, "evaluation": evaluation, "start": start}
             status.write(folder, state="paused", identity=work.arm, timing=timing)
             return work, job, start + 2.5 + evaluation
         given = dict(word.split("=", 1) for word in work.words if "=" in word)

@@ -66,9 +66,8 @@ class Evaluate(L.Callback):
         self.choose, self.best = choose, best or names_of(metrics)[0]
         self.subset: DevSubset | None = None
         self.agreed: list[dict[str, int | float | str]] = []  # subset and all documents, at two steps of the run
-        self.choosing_seconds = self.over_all_seconds = (
-            0.0  # how long the choice of the subset, and all documents, took
-        )
+        self.choosing_seconds = 0.0  # how long it took to choose the subset
+        self.over_all_seconds = 0.0  # and, the last time, to rank dev over all documents beside it
         self.history: list[dict[str, int | float]] = []
         self.since = 0
         self.before: list[Values] = []  # of each test set; empty where none was tested

@@ -83,8 +83,8 @@ class TimeSteps(Checkpoint):
 
     `timing` in the status: seconds of an optimiser step (`step`, with its share of the mining rounds to come), of an
     evaluation with the checkpoint that is written where it is the best (`evaluation`), from the start to the first
-    step without mining and the choice of dev's subset (`start`), of that choice (`choice`), of ranking dev over all
-    documents beside the subset (`over_all`), and of a test, about (`test`); 0 for what there is not.
+    step without mining and the choice of dev's subset (`start`), and, 0 without a subset, of that choice (`choice`) and
+    of ranking dev over all documents beside it (`over_all`).
     """
 
     def __init__(self, seconds: float, folder: Path, evaluate: Evaluate) -> None:
@@ -118,7 +118,6 @@ class TimeSteps(Checkpoint):
             "start": self.start,
             "choice": self.evaluate.choosing_seconds,
             "over_all": over_all,
-            "test": (over_all or evaluation) if self.evaluate.tests else 0.0,
         }
         if trainer.is_global_zero:
             status.write(self.folder, timing=found)
