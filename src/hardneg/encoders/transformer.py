@@ -233,8 +233,9 @@ class Transformer(EncoderRecipe):
 
     def _tower(self, model: Any) -> TransformerTower:
         if getattr(model, "pooler", None) is not None:
-            # Never used here: its parameters would get no gradient, which DDP refuses. SqueezeBERT calls it anyway.
-            model.pooler = nn.Identity()
+            # Never used here: its parameters would get no gradient, which DDP refuses. SqueezeBERT calls it all the
+            # same; the code of others asks whether it is there.
+            model.pooler = nn.Identity() if model.config.model_type == "squeezebert" else None
         if self.gradient_checkpointing:
             save_activations(model)
         first_position = attend_unpadded(model) if self.unpad else None

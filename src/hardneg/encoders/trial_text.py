@@ -9,6 +9,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from hardneg.encoders.model_folder import positions_of
 from hardneg.encoders.transformer_tower import TransformerTower
 from hardneg.errors import ConfigError
 
@@ -30,7 +31,10 @@ def read_trial_text(name: str, tower: TransformerTower, tokenizer: Tokenizer) ->
     model: Any = tower.model
     if model.config._attn_implementation not in ON_CPU or hasattr(model, "set_attention_type"):
         return  # the latter is BigBird's, which a first text that is short would turn to full attention for good
-    ids = torch.tensor([tokenizer.encode(TEXT).ids or [0]])
+    room = positions_of(model.config.to_dict())
+    ids = torch.tensor([(tokenizer.encode(TEXT).ids or [0])[: None if room is None else max(room - PADDING, 0)]])
+    if not ids.numel():
+        return  # no real model has so few positions
     padding = torch.full((1, PADDING), (tokenizer.padding or {}).get("pad_id", 0))
     kind, training = type(model).__name__, tower.training
     try:

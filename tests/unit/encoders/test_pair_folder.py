@@ -67,10 +67,15 @@ def test_its_default_prompt_is_put_in_front_of_each_query(saved, toy, tmp_path):
     assert names[0] != names[1], "scores of the one are not taken for those of the other"
 
 
-def test_texts_are_lower_cased_where_it_says_so(saved):
+def test_texts_are_lower_cased_where_it_says_so(saved, toy):
     folder = saved()
     edit(folder / "sentence_bert_config.json", do_lower_case=True)
-    check_scores(folder)
+    tokens = check_scores(folder).tokens
+    texts = [toy.corpus[0]]  # of words that the tokenizer knows, in lower case
+    upper = [text.upper() for text in texts]
+    assert torch.equal(tokens(upper, upper).inputs[0], tokens(texts, texts).inputs[0])
+    cased = CrossEncoder.load(str(folder), 32).tokens
+    assert not torch.equal(cased(upper, upper).inputs[0], cased(texts, texts).inputs[0])
 
 
 def test_what_is_not_read_so_here_is_refused_at_start(saved):

@@ -99,3 +99,14 @@ def test_segments_that_a_tokenizer_gives_the_tokens_of_one_text_are_told_of(bert
         (folder / "tokenizer_config.json").write_text(json.dumps(about | {"model_input_names": inputs}))
         Transformer(model=str(folder)).without_open().tokenizer(NO_TEXTS)
         assert ("into another segment (token_type_ids)" in caplog.text) is said
+
+
+def test_a_model_of_few_positions_reads_what_fits(build):
+    _, tower = build("BertModel", "BertConfig", **{**SIZES, "max_position_embeddings": 12})
+    assert tower.dim == 16
+    build("BertModel", "BertConfig", **{**SIZES, "max_position_embeddings": 8})
+
+
+def test_a_pooler_is_left_out_but_where_it_is_called_unasked(build):
+    """Code of a folder's own may ask whether it is there, and call it with more (jina-embeddings-v3)."""
+    assert build("BertModel", "BertConfig", **BERT)[1].model.pooler is None
