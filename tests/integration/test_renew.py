@@ -202,6 +202,7 @@ def test_stopped_after_the_switch_the_same_command_finds_nothing_new(hardneg, li
     assert folder_of(build).parent == live.root / "renewals"
     assert "nothing new" in hardneg("renew", "i", *TRAIN, *LOOSE, "--switch").stderr
     assert len(inside) == 1 and live.live() == build
+    assert state(live)[0]["state"] == "live", "a rollback from now on is respected"
 
 
 @pytest.mark.parametrize(

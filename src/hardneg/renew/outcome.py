@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from hardneg.ab.report import Plan
 from hardneg.config.command_words import command_line
 from hardneg.errors import UserError
-from hardneg.renew.plan import NOTE, PLACE, Renewal
+from hardneg.renew.plan import PLACE, Renewal, write_note
 from hardneg.stages.run_stages import say
-from hardneg.system.atomic_write import atomic_write
 
 CLUSTERED = "cluster_positives"  # a key of the limits that notes of earlier versions do not have
 
@@ -84,5 +82,4 @@ class Outcome:
     def _note(self, state: str) -> None:
         facts: dict[str, Any] = {"state": state, "task": self.renewal.task, "old": self.old, "new": self.new}
         facts |= {"reasons": list(self.reasons), "limits": self.limits}
-        with atomic_write(self.renewal.folder / NOTE, alone=True) as draft:
-            draft.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        write_note(self.renewal.folder, facts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +24,7 @@ from hardneg.renew.overrides import GIVEN, check, index_words
 from hardneg.serving.builds import Build
 from hardneg.serving.index_folder import IndexFolder
 from hardneg.serving.rebuild_command import with_absolute_paths
+from hardneg.system.atomic_write import atomic_write
 from hardneg.system.cache import fingerprint
 
 PLACE, NOTE = "renewals", "renewal.json"  # a folder in that of the index; the note on a renewal's outcome, in its own
@@ -71,9 +72,14 @@ class Renewal:
         return read_note(self.folder)
 
     @property
+    def before(self) -> Path:
+        """The folder of the renewal that the live model came out of, if it did."""
+        return Path(self.checkpoint).parent.parent.parent
+
+    @property
     def done(self) -> bool:
         """Whether the live model came out of a renewal with these data and settings."""
-        return read_note(Path(self.checkpoint).parent.parent.parent).get("task") == self.task
+        return read_note(self.before).get("task") == self.task
 
     @property
     def rolled_back(self) -> bool:
@@ -128,6 +134,12 @@ def read_note(folder: Path) -> dict[str, Any]:
         return json.loads((folder / NOTE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+
+
+def write_note(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Leave the note of a renewal in its folder."""
+    with atomic_write(folder / NOTE, alone=True) as draft:
+        draft.write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
 def write_groups(folder: Path, live: Build, encoder: dict[str, Any]) -> None:

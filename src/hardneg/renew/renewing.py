@@ -15,7 +15,7 @@ from hardneg.ab.terminal_report import show
 from hardneg.renew import steps
 from hardneg.renew.old_checkpoints import tidy
 from hardneg.renew.outcome import Outcome, limits_of
-from hardneg.renew.plan import PLACE, Renewal, make_plan
+from hardneg.renew.plan import PLACE, Renewal, make_plan, read_note, write_note
 from hardneg.stages.run_stages import alone, say
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.counts_in_words import counted
@@ -63,6 +63,8 @@ def renew(renewal: Renewal, plan: Plan, switch: bool, anyway: bool, lock: int) -
     Returns the exit code.
     """
     if renewal.done and not anyway:
+        if (note := read_note(renewal.before))["state"] == "ready":  # stopped after the switch, or switched by hand
+            write_note(renewal.before, {**note, "state": "live"})
         say("nothing new: the live model was renewed with these data and settings (--anyway trains on all the same)")
         return 0
     if renewal.rolled_back and not anyway:
