@@ -153,7 +153,9 @@ def races(of: Plan, sets: list[OneSet]) -> str:
     """What each race said."""
     said = [(one.name, plan.read(of.race(one.name))) for one in sets if of.race(one.name).exists()]
     lines = [row([name, f"{one['spent_seconds']:.0f} s", one["why"]]) for name, one in said]
-    top = f"## Races, wall time: `{' '.join(of.start.race)}`\n\n" + head(["set", "spent", "said"])
+    own = {name: words for name, words in of.start.race_on.items() if name in dict(said)}
+    more = "".join(f"; on {name} also `{' '.join(words)}`" for name, words in own.items())
+    top = f"## Races, wall time: `{' '.join(of.start.race)}`{more}\n\n" + head(["set", "spent", "said"])
     return "\n".join([top, *lines]) if lines else ""
 
 
