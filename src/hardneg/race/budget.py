@@ -50,6 +50,11 @@ class Timing:
         return self.over_all + self.evaluation if self.over_all else 0.0
 
     @property
+    def once(self) -> float:
+        """What a run takes besides steps, evaluations and tests, if it goes from its start to its end at one go."""
+        return self.start + self.first + self.closing
+
+    @property
     def tests(self) -> float:
         """What a test before and one after take, which rank all documents; beside a subset also dev at step 0."""
         return 2 * self.over_all + self.evaluation if self.over_all else 2 * self.evaluation
@@ -107,7 +112,7 @@ def plan(
         if seconds >= need.least:
             training = (seconds - need.fixed) / need.lengths
             unit = {name: max(LEAST, math.floor(training / rules.whole / one.step)) for name, one in timings.items()}
-            cost = training + rules.whole * need.mean.evaluation + need.mean.start + need.mean.first + need.mean.closing
+            cost = training + rules.whole * need.mean.evaluation + need.mean.once
             return Plan(unit, training, cost, need.fixed + need.lengths * training, count)
     raise ConfigError(_too_small(need, len(timings), rules.rungs, seconds, at_once, taken, all_timed))
 
@@ -136,7 +141,7 @@ def _need(timings: Mapping[str, Timing], rules: Rules, seeds: int, at_once: int)
     ends = slots(runs_at_the_end(count, seeds), at_once)
     fixed = units * mean.evaluation + sum(arms.values()) * mean.start
     fixed += arms[1] * mean.first + arms[rules.rungs] * mean.closing
-    fixed += ends * (whole * mean.evaluation + mean.start + mean.first + mean.closing + mean.tests)
+    fixed += ends * (whole * mean.evaluation + mean.once + mean.tests)
     lengths = units / whole + ends
     slowest = max(timing.step for timing in timings.values())
     least = fixed + lengths * LEAST * slowest * whole
@@ -149,14 +154,9 @@ def _too_small(need: _Need, arms: int, rungs: int, seconds: float, at_once: int,
     looks = f"fewer looks (rungs={rungs - 1}), " if rungs > 1 else ""
     budget = f"budget={math.ceil((taken + need.least) / at_once)}s"
     told = f"about {budget} or more" if all_timed else f"{budget} at least, and perhaps more once all arms are timed"
-    mean = need.mean
-    subset = (
-        f" ({mean.choice:.2g} s to choose its subset, {mean.over_all:.2g} s over all documents)"
-        if mean.over_all
-        else ""
-    )
-    cheaper = "evaluate.documents=subset"
-    if subset:
+    mean, subset, cheaper = need.mean, "", "evaluate.documents=subset"
+    if mean.over_all:
+        subset = f" ({mean.choice:.2g} s to choose its subset, {mean.over_all:.2g} s over all documents)"
         cheaper = "a smaller subset by evaluate.subset.bm25, .model and .size; .model=0 spares most of its choice"
     return (
         f"{clock(seconds / at_once)} are left of the budget, and this race needs {clock(need.least / at_once)} at"
@@ -172,19 +172,18 @@ class Costs:
 
     rules: Rules
     unit: float  # of the length of a first rung, with its evaluation
-    once: Timing  # for what a run does once: its start at each rung, its first evaluation, its end
+    mean: Timing  # of the arms
     pace: float = 1.0
 
     def rung(self, rung: int) -> float:
         """The seconds that an arm takes from the rung before to this one."""
-        first = self.once.first if rung == 1 else 0.0
-        closing = self.once.closing if rung == self.rules.rungs else 0.0
-        return self.pace * (self.rules.stretch(rung) * self.unit + self.once.start + first + closing)
+        first = self.mean.first if rung == 1 else 0.0
+        closing = self.mean.closing if rung == self.rules.rungs else 0.0
+        return self.pace * (self.rules.stretch(rung) * self.unit + self.mean.start + first + closing)
 
     def at_the_end(self) -> float:
         """The seconds that a whole run takes, with its tests before and after."""
-        once = self.once.start + self.once.first + self.once.closing + self.once.tests
-        return self.pace * (self.rules.whole * self.unit + once)
+        return self.pace * (self.rules.whole * self.unit + self.mean.once + self.mean.tests)
 
 
 def costs(made: Plan, timings: Mapping[str, Timing], rules: Rules) -> Costs:

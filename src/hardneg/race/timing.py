@@ -58,9 +58,9 @@ def _timed(race: Race, work: Work, job: Job, seconds: float) -> None:
     )
     if len(known) == 1:  # a budget that is far too small is refused at once, as if all arms were like the first
         # Its start does not count: it makes what the others find in the cache. What theirs take is not known yet.
-        alike = dict.fromkeys(record.racing(), replace(Timing(**timing), start=0.0, choice=0.0))
-        one = TIMED + timing["evaluation"] + timing.get("over_all", 0.0)
-        left, others = race.left(), (len(alike) - 1) * one
+        first = Timing(**timing)
+        alike = dict.fromkeys(record.racing(), replace(first, start=0.0, choice=0.0))
+        left, others = race.left(), (len(alike) - 1) * (TIMED + first.evaluation + first.over_all)
         taken = race.budget - left + others
         plan(alike, race.rules, race.settings.seeds, left, race.executor.n_jobs, taken, all_timed=False)
 
