@@ -9,7 +9,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from hardneg.config import run_identity, started_with
 from hardneg.config.run_identity import STATUS, written_status
 from hardneg.config.run_summary import SUMMARY
 from hardneg.errors import UserError
-from hardneg.system.atomic_write import atomic_write
+from hardneg.system.atomic_write import atomic_write, remove_drafts
 from hardneg.system.file_lock import locked
 
 log = logging.getLogger(__name__)
@@ -72,17 +72,10 @@ def note_settled(folder: Path, cfg: DictConfig, **found: Any) -> None:
 
 def begin(folder: Path, **fields: Any) -> None:
     """Note that this process works here; how far an earlier attempt came stays until this one is further."""
-    _remove_drafts(folder)
+    for place in (folder, (folder / started_with.CONFIG).parent):
+        remove_drafts(place, PATIENCE)
     process = {"host": socket.gethostname(), "pid": os.getpid(), "started": round(time.time(), 1)}
     write(folder, **fields, **process, state="running", error=None)
-
-
-def _remove_drafts(folder: Path) -> None:
-    """Remove what killed attempts were writing when they ended; whoever lives writes such a file in milliseconds."""
-    for draft in (*folder.glob(".*.draft"), *(folder / started_with.CONFIG).parent.glob(".*.draft")):
-        with suppress(FileNotFoundError):  # it lived
-            if time.time() - draft.stat().st_mtime > PATIENCE:
-                draft.unlink()
 
 
 def claim(folder: Path, look: Callable[[], None]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -28,3 +29,11 @@ def atomic_write(path: Path, alone: bool = False) -> Iterator[Path]:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def remove_drafts(folder: Path, age: float) -> None:
+    """Remove drafts in a folder that are `age` seconds old: of killed processes, as a living one takes milliseconds."""
+    for draft in folder.glob(".*.draft"):
+        with suppress(FileNotFoundError):  # it lived
+            if time.time() - draft.stat().st_mtime > age:
+                draft.unlink()
