@@ -173,9 +173,10 @@ def untrained(model: str, architectures: Sequence[str] | None) -> ConfigError:
 def check_classifies(model: str) -> None:
     """Raise `ConfigError` for a folder that was not saved with a classifier, or whose pairs are not read as ours."""
     path = Path(name_of(model))
-    if path.is_dir():
-        pair_settings(path)
-    architectures = (read_json(path / "config.json") or {}).get("architectures") if path.is_dir() else None
+    if not path.is_dir():
+        return
+    pair_settings(path)
+    architectures = (read_json(path / "config.json") or {}).get("architectures")
     if architectures and not says_classifier(architectures):
         raise untrained(model, architectures)
 

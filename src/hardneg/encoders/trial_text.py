@@ -40,7 +40,7 @@ def read_trial_text(name: str, tower: TransformerTower, tokenizer: Tokenizer) ->
     try:
         alone = _embed(tower.eval(), ids, 0)
         beside = _embed(tower, torch.cat([ids, padding], dim=1), PADDING)
-    except (ValueError, TypeError, AttributeError, RuntimeError, IndexError, NotImplementedError) as error:
+    except (ValueError, TypeError, AttributeError, RuntimeError, IndexError) as error:
         what = (str(error).splitlines() or [""])[0]
         raise ConfigError(
             f"the model {name!r} is a {kind}, which gives no vectors of the tokens of a text alone"
