@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from hardneg.encoders.sentence_transformers_folder import read_json
+from hardneg.encoders.folder_json import read_json
 from hardneg.errors import ConfigError, UserError
 
 ADAPTERS = "adapter_config.json"

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from hardneg.data.tokens import UNCUT
 from hardneg.encoders.encode import AUTO, check_tokens
 from hardneg.encoders.file_hashes import check_hashes, write_hashes
+from hardneg.encoders.folder_json import read_json, says_classifier
 from hardneg.encoders.model_folder import ModelFolder, check_positions, lower, positions_of
 from hardneg.encoders.pair_folder import PairSettings, pair_settings
 from hardneg.encoders.pair_tokens import PairTokenizer
@@ -27,7 +28,6 @@ from hardneg.encoders.pretrained import (
     unavailable,
     without_load_report,
 )
-from hardneg.encoders.sentence_transformers_folder import read_json, says_classifier
 from hardneg.encoders.text_model import check_layers, keep_layers
 from hardneg.errors import ConfigError
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from hardneg.config.command_words import command_line
 from hardneg.data.tokens import AUTO, UNCUT, Side
 from hardneg.encoders.base import LENGTHS
+from hardneg.encoders.folder_json import says_model2vec
 from hardneg.encoders.model_folder import ModelFolder, check_positions
 from hardneg.encoders.pooling import parts
-from hardneg.encoders.sentence_transformers_folder import says_model2vec
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
 
@@ -86,8 +86,8 @@ def check_first(folder: ModelFolder, model: str) -> None:
 def _side(name: str, side: Side, folder: ModelFolder) -> Side:
     if not side.open:
         return side
-    said = LENGTHS[name] if folder.modules is None else folder.modules.max_length(name)
-    prompt = "" if folder.modules is None else folder.modules.prompt(name)
+    said = LENGTHS[name] if folder.modules is None else folder.modules.first.max_length(name)
+    prompt = "" if folder.modules is None else folder.modules.prompts.of(name)
     return side.settled(prompt, min(said, folder.positions or UNCUT))
 
 

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from hardneg.data.truncation import Truncation
 from hardneg.encoders.file_hashes import check_hashes
+from hardneg.encoders.folder_json import read_json
 from hardneg.encoders.model_folder import check_positions, positions_of
 from hardneg.encoders.pretrained import check_loaded, loading_arguments, locate, unavailable, without_load_report
-from hardneg.encoders.sentence_transformers_folder import read_json
 from hardneg.errors import ConfigError
 
 

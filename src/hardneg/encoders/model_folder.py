@@ -11,8 +11,9 @@ from tokenizers import Tokenizer, normalizers
 
 from hardneg.encoders.adapter_folder import ADAPTERS, MERGE, base_of
 from hardneg.encoders.adapter_folder import WEIGHTS as ADAPTER_WEIGHTS
+from hardneg.encoders.folder_json import read_json
 from hardneg.encoders.pretrained import name_of, unavailable
-from hardneg.encoders.sentence_transformers_folder import ModuleChain, read_json
+from hardneg.encoders.sentence_transformers_folder import ModuleChain
 from hardneg.encoders.sentence_transformers_names import MODULES
 from hardneg.errors import ConfigError
 
@@ -47,7 +48,7 @@ class ModelFolder:
         """The subfolder with the Hugging Face files: none but in the oldest folders."""
         if self.modules is None or self.modules.routes:
             return ""
-        place = self.modules.transformer.relative_to(self.path).as_posix()
+        place = self.modules.first.folder.relative_to(self.path).as_posix()
         return "" if place == "." else place
 
     @property

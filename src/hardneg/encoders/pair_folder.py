@@ -38,9 +38,8 @@ def pair_settings(folder: Path) -> PairSettings:
     if not modules.classifies:
         _check_modules(modules)
         return PairSettings()
-    modules.check_reading(LOGITS, "scores")
-    lower = bool(modules.about_transformer().get("do_lower_case"))
-    return PairSettings(modules.longest, modules.default_prompt, lower)
+    modules.first.check_reading(LOGITS, "scores")
+    return PairSettings(modules.first.longest, modules.prompts.default, modules.first.lowers)
 
 
 def _check_modules(modules: ModuleChain) -> None:

@@ -1,50 +1,25 @@
-"""What a sentence-transformers folder says about how its vectors are made: pooling, layers, prompts, lengths."""
+"""What a sentence-transformers folder says about how its vectors are made: its modules, their order, their layers."""
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hardneg.data.tokens import UNCUT
 from hardneg.encoders.dense_layers import Dense
+from hardneg.encoders.first_module import FirstModule
+from hardneg.encoders.folder_json import read_json, says_classifier
+from hardneg.encoders.folder_prompts import FolderPrompts
 from hardneg.encoders.pooling import BESIDE
-from hardneg.encoders.sentence_transformers_names import (
-    MODULES,
-    POOLING_FLAGS,
-    POOLING_MODES,
-    SETTINGS,
-    TRANSFORMER,
-    TRANSFORMER_NAMES,
-)
-from hardneg.encoders.towers import DOCUMENT, QUERY
+from hardneg.encoders.sentence_transformers_names import MODULES, POOLING_FLAGS, POOLING_MODES, SETTINGS
 from hardneg.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-PROMPT_NAMES = {QUERY: ("query",), DOCUMENT: ("document", "passage", "corpus")}  # what a side's prompt may be called
 KNOWN = ("Transformer", "Pooling", "Dense", "Normalize", "StaticEmbedding")
 ROUTERS = ("Router", "Asym")
-CLASSIFIER = "ForSequenceClassification"  # how the architecture of a cross-encoder ends, in config.json
-TEXT = {"method": "forward", "method_output_name": "last_hidden_state"}  # how a Transformer reads texts, unless it says
-ARGUMENTS = ("processor_kwargs", "tokenizer_args", "config_kwargs", "config_args")  # old names too
-# Of loading, which sentence-transformers does by what it is called with.
-LOADING = ("trust_remote_code", "code_revision", "revision", "subfolder", "token", "cache_dir", "local_files_only")
-NO_MATTER = ("padding", "padding_side", "use_fast", "use_cache", "attn_implementation", "model_max_length", *LOADING)
-TRUNCATES = (True, "longest_first")  # values of `truncation` that say what is done anyway
-
-
-def says_model2vec(folder: Path) -> bool:
-    """Whether a folder's config.json says that model2vec wrote it."""
-    return (read_json(folder / "config.json") or {}).get("model_type") == "model2vec"
-
-
-def says_classifier(architectures: Sequence[str] | None) -> bool:
-    """Whether the `architectures` of a config.json say that the model scores pairs, as a cross-encoder does."""
-    return str((architectures or [""])[0]).endswith(CLASSIFIER)
 
 
 @dataclass(frozen=True)
@@ -78,9 +53,14 @@ class ModuleChain:
         return [short(module) for module, _ in self.modules]
 
     @property
-    def transformer(self) -> Path:
-        """The folder of the first module, where the Hugging Face files are."""
-        return self.modules[0][1]
+    def first(self) -> FirstModule:
+        """The first module, which has the Hugging Face files where it is a Transformer."""
+        return FirstModule(self.modules[0][1])
+
+    @property
+    def prompts(self) -> FolderPrompts:
+        """What is put in front of texts."""
+        return FolderPrompts(self.folder, self.settings)
 
     @property
     def routes(self) -> bool:
@@ -100,7 +80,7 @@ class ModuleChain:
                     f"{path}: hardneg has no module like {module}; it reads a Transformer with Pooling, or a"
                     " StaticEmbedding, then Dense and Normalize"
                 )
-        self.check_reading()
+        self.first.check_reading()
         first, rest = (2, self.names[2:]) if self.names[:2] == ["Transformer", "Pooling"] else (1, self.names[1:])
         static = first == 1
         if static and self.names[0] != "StaticEmbedding":
@@ -109,32 +89,10 @@ class ModuleChain:
         if rest[: len(layers)] != layers or rest[len(layers) :] not in ([], ["Normalize"]) or (static and layers):
             self._refuse_order()
 
-    def check_reading(self, text: Mapping[str, str] = TEXT, what: str = "vectors") -> None:
-        """Raise `ConfigError` where the first module reads texts otherwise than a Transformer does by itself.
-
-        `text` is how it reads them then, `what` comes of it.
-        """
-        about = self.about_transformer()
-        reads = about.get("modality_config") or {}
-        calls = about.get("processing_kwargs") or {}  # those of images or a chat template change nothing for a text
-        arguments = {key: about.get(key) for key in ARGUMENTS}
-        arguments["processing_kwargs"] = {part: calls[part] for part in ("common", "text") if part in calls}
-        other = [f"{key}.{name}" for key, values in arguments.items() for name in _names(values)]
-        if reads.get("text", text) != text:
-            other.append("modality_config.text")
-        if "message" in reads:  # sentence-transformers makes a message of every text where it can
-            other.append("modality_config.message (a chat template around each text)")
-        if other:
-            raise ConfigError(
-                f"{self.transformer / TRANSFORMER} sets {', '.join(other)}, which changes its {what}, and hardneg does"
-                f" not follow it; remove it there where the {what} are to be those without it"
-            )
-
     @property
     def classifies(self) -> bool:
         """Whether it is a cross-encoder, which sentence-transformers saves as a Transformer alone."""
-        about = read_json(self.transformer / "config.json") or {}
-        return len(self.names) == 1 and says_classifier(about.get("architectures"))
+        return len(self.names) == 1 and says_classifier(self.first.architectures)
 
     def _refuse_order(self) -> None:
         raise ConfigError(f"{self.folder}: hardneg cannot run the modules {', '.join(self.names)} in this order")
@@ -199,57 +157,6 @@ class ModuleChain:
                 *(self.folder, width, SETTINGS, width, width),
             )
 
-    def prompt(self, side: str) -> str:
-        """What is put in front of a query or a document: the prompt of the side's name, else the folder's default."""
-        return self._prompt(side)[1]
-
-    def warn_of_prompt(self, side: str) -> None:
-        """Say where a side's prompt is one that sentence-transformers' encode_query or encode_document leaves out.
-
-        It gives every model the prompts `query` and `document`, empty where the folder names none, and so comes neither
-        to a folder's `passage` nor to its default prompt, which its author wants in front.
-        """
-        name, prompt = self._prompt(side)
-        if prompt and name != side:
-            log.warning(
-                "%s: its prompt %r (%s in %s) is put in front of each %s here; encode_%s of sentence-transformers"
-                " leaves it out, where encode with prompt_name=%s gives these vectors",
-                *(self.folder, prompt, name, SETTINGS, side, side, name),
-            )
-
-    @property
-    def default_prompt(self) -> str:
-        """The prompt that is put in front of whatever has none of its own; empty where the folder names none."""
-        return str((self.settings.get("prompts") or {}).get(self.settings.get("default_prompt_name")) or "")
-
-    def _prompt(self, side: str) -> tuple[str, str]:
-        """Name and text of a side's prompt."""
-        prompts, default = self.settings.get("prompts") or {}, self.settings.get("default_prompt_name") or ""
-        name = next((name for name in PROMPT_NAMES[side] if prompts.get(name) is not None), default)
-        return name, prompts.get(name, "")
-
-    def max_length(self, side: str) -> int:
-        """The longest length of a side, in tokens: what the folder says, else the tokenizer's; `UNCUT` where none is.
-
-        Positions are not looked at.
-        """
-        return int(min(self.about_transformer().get(f"{side}_length") or self.longest, UNCUT))
-
-    @property
-    def longest(self) -> int:
-        """The longest length of whatever has none of its own, as `max_length` says it; that of pairs, too."""
-        about = self.about_transformer()
-        own: dict[str, Any] = about.get("processor_kwargs") or about.get("tokenizer_args") or {}
-        of_tokenizer: dict[str, Any] = read_json(self.transformer / "tokenizer_config.json") or {}
-        said = own.get("model_max_length") or about.get("max_seq_length")
-        said = said or of_tokenizer.get("model_max_length") or of_tokenizer.get("max_len")  # the latter: its old name
-        return int(min(said or UNCUT, UNCUT))
-
-    def about_transformer(self) -> dict[str, Any]:
-        """The settings of the first module."""
-        found = (read_json(self.transformer / name) for name in TRANSFORMER_NAMES)
-        return next((about for about in found if about is not None), {})
-
 
 def _dense(folder: Path) -> Dense:
     about = read_json(folder / "config.json") or {}
@@ -270,27 +177,6 @@ def _dense(folder: Path) -> Dense:
     )
 
 
-def _names(arguments: Any) -> list[str]:
-    """Names of arguments that matter, of nested ones the innermost: {"text": {"max_length": 9}} has `max_length`."""
-    found: list[str] = []
-    for name, value in (arguments or {}).items():
-        if isinstance(value, dict):
-            found += _names(value)
-        elif name not in NO_MATTER and not (name == "truncation" and value in TRUNCATES):
-            found.append(name)
-    return found
-
-
 def short(module: str) -> str:
     """The last part of a dotted name."""
     return module.rsplit(".", 1)[-1]
-
-
-def read_json(path: Path) -> Any:
-    """Read a file of settings; None where it does not exist, `ConfigError` where it is not JSON."""
-    if not path.is_file():
-        return None
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{path}: no JSON ({error})") from error

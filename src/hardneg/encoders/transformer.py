@@ -131,7 +131,7 @@ class Transformer(EncoderRecipe):
             folder.modules.warn_of_width()
             for side in (QUERY, DOCUMENT):
                 if getattr(self, side).prompt == AUTO:
-                    folder.modules.warn_of_prompt(side)
+                    folder.modules.prompts.warn(side)
         return told
 
     def check_model(self) -> None:
@@ -194,7 +194,7 @@ class Transformer(EncoderRecipe):
                 self.model,
             )
         tokenizer.enable_padding(pad_id=loaded.pad_token_id or 0, pad_token=loaded.pad_token or "[PAD]")
-        if folder.modules is not None and folder.modules.about_transformer().get("do_lower_case"):
+        if folder.modules is not None and folder.modules.first.lowers:
             lower(tokenizer)
         return append_eos(tokenizer, loaded.eos_token, self.model) if self.append_eos else tokenizer
 

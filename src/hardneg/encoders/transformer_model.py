@@ -15,9 +15,9 @@ from hardneg.encoders.adapter_folder import merged, model_class
 from hardneg.encoders.decoder import attend_both_ways, mark_both_ways
 from hardneg.encoders.encode import AUTO
 from hardneg.encoders.file_hashes import WEIGHTS, check_hashes
+from hardneg.encoders.folder_json import says_classifier
 from hardneg.encoders.model_folder import ModelFolder
 from hardneg.encoders.pretrained import check_loaded, loading_arguments, locate, unavailable, without_load_report
-from hardneg.encoders.sentence_transformers_folder import says_classifier
 from hardneg.encoders.text_model import keep_layers, kinds_of_layers, new_text_model, set_dropout, text_model, text_part
 from hardneg.errors import ConfigError
 

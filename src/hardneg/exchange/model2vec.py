@@ -14,7 +14,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from hardneg.data.tokens import UNCUT
-from hardneg.encoders.sentence_transformers_folder import ModuleChain, read_json, says_model2vec
+from hardneg.encoders.folder_json import read_json, says_model2vec
+from hardneg.encoders.sentence_transformers_folder import ModuleChain
 from hardneg.encoders.sentence_transformers_names import WEIGHTS
 from hardneg.errors import ConfigError
 
@@ -40,7 +41,9 @@ def is_model2vec(folder: Path) -> bool:
     if not (folder / CONFIG).is_file():
         return False
     modules = ModuleChain.read(folder)
-    if modules is not None and (modules.transformer.resolve() != folder.resolve() or not set(modules.names) <= {*OURS}):
+    if modules is not None and not set(modules.names) <= {*OURS}:
+        return False
+    if modules is not None and modules.first.folder.resolve() != folder.resolve():
         return False
     if (folder / WEIGHTS).is_file():
         return TABLE in names_of(folder / WEIGHTS)

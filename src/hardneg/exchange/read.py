@@ -19,8 +19,9 @@ from hardneg.encoders.base import EncoderRecipe, Tower
 from hardneg.encoders.checkpoint import TRUST, Trained, reading
 from hardneg.encoders.dense_layers import load_dense
 from hardneg.encoders.file_hashes import check_hashes
+from hardneg.encoders.folder_json import read_json
 from hardneg.encoders.model_folder import lower, positions_of
-from hardneg.encoders.sentence_transformers_folder import ModuleChain, read_json
+from hardneg.encoders.sentence_transformers_folder import ModuleChain
 from hardneg.encoders.static import Static, StaticTower, stand_in
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.encoders.transformer import Transformer
@@ -55,7 +56,7 @@ def read(folder: Path) -> Trained:
     check_hashes(folder)
     chain.warn_of_width()
     for side in (QUERY, DOCUMENT):
-        chain.warn_of_prompt(side)
+        chain.prompts.warn(side)
     if chain.routes:
         routes = _routes(chain)
         chains = {side: _chain(routes[side]) for side in (QUERY, DOCUMENT)}
@@ -73,7 +74,7 @@ def _joined(folder: Path, chains: Mapping[str, Chain], modules: ModuleChain) -> 
         raise ConfigError(
             f"{folder}: its two towers differ in kind, pooling or tokenizer; hardneg needs these to match"
         )
-    sides = {side: Side(modules.prompt(side), chains[side].lengths[side]) for side in chains}
+    sides = {side: Side(modules.prompts.of(side), chains[side].lengths[side]) for side in chains}
     separate = not _same(query.tower.state_dict(), document.tower.state_dict())
     recipe = dataclasses.replace(query.recipe, separate=separate, query=sides[QUERY], document=sides[DOCUMENT])
     towers = Towers(recipe, query.tower)
@@ -98,15 +99,15 @@ def _chain(modules: ModuleChain) -> Chain:
     modules.check()
     name, normalize = modules.settings["name"], modules.normalizes()
     if modules.names[0] == "StaticEmbedding":
-        return _static(modules.transformer, Static(init=name, normalize=normalize))
+        return _static(modules.first.folder, Static(init=name, normalize=normalize))
     return _transformer(modules, name, normalize)
 
 
 def _transformer(modules: ModuleChain, name: str, normalize: bool) -> Chain:
     dense = modules.dense()
-    brought = "auto_map" in (read_json(modules.transformer / "config.json") or {})
+    brought = "auto_map" in (read_json(modules.first.folder / "config.json") or {})
     recipe = Transformer(
-        model=str(modules.transformer),
+        model=str(modules.first.folder),
         trust_remote_code=brought and bool(os.environ.get(TRUST)),
         pooling=modules.pooling(),
         include_prompt=modules.include_prompt(),
@@ -116,13 +117,13 @@ def _transformer(modules: ModuleChain, name: str, normalize: bool) -> Chain:
         document=Side(),
     )
     tokenizer = recipe.tokenizer(Texts.of([], []))
-    if modules.about_transformer().get("do_lower_case"):
+    if modules.first.lowers:
         lower(tokenizer)
     tower = recipe.build(tokenizer)
     tower.project(dense)
     load_dense(tower.dense, modules.dense_folders())
     positions = positions_of(tower.model.config.to_dict())  # type: ignore[union-attr, operator]
-    lengths = {side: min(modules.max_length(side), positions or UNCUT) for side in (QUERY, DOCUMENT)}
+    lengths = {side: min(modules.first.max_length(side), positions or UNCUT) for side in (QUERY, DOCUMENT)}
     kept = recipe.model if recipe.trust_remote_code else name  # where the code is read from again
     return Chain(dataclasses.replace(recipe, model=kept, dense=dense), tower, tokenizer, lengths)
 
@@ -168,7 +169,7 @@ def _table(recipe: Static, table: Tensor, tokenizer: Tokenizer, longest: int, un
 
 def _routes(modules: ModuleChain) -> dict[str, ModuleChain]:
     """The modules of each side, including those after the router."""
-    place = modules.transformer
+    place = modules.first.folder
     router = read_json(place / names.ROUTER) or read_json(place / names.ROUTER_OF_OLD) or {}
     routes = router.get("structure", {})
     if not {QUERY, DOCUMENT} <= set(routes):
