@@ -93,10 +93,12 @@ def test_early_stopping_counts_evaluations_not_epochs(hardneg, small, tmp_path):
     epochs = ["trainer.max_epochs=12", "evaluate.every_n_epochs=2", "evaluate.before=false"]
     hardneg("train", *small, *QUICK, *epochs, never, "hydra.run.dir=epochs")
     assert list(history(tmp_path / "epochs")) == [22, 44, 66]
-    steps = ["evaluate.every_n_steps=2", "trainer.accumulate_grad_batches=1"]
+    steps = ["evaluate.every_n_steps=2", "trainer.accumulate_grad_batches=1", "trainer.log_every_n_steps=50"]
     hardneg("train", *small, *QUICK, *steps, never, "hydra.run.dir=steps")
     assert list(history(tmp_path / "steps")) == [0, 2, 4, 6]
     assert json.loads((tmp_path / "steps/summary.json").read_text())["steps"] == 6
+    (of_the_stop,) = (row for row in rows(tmp_path / "steps") if "train/loss" in row)
+    assert (of_the_stop["step"], of_the_stop["epoch"]) == (6, 1), "Lightning writes it, though off the grid"
 
 
 def test_a_run_that_was_stopped_early_does_not_train_on_when_it_is_resumed(hardneg, small, tmp_path):

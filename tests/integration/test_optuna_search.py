@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from run_folders import column
 
 from hardneg.runs import status
 from hardneg.runs.study import open_study
@@ -61,11 +62,13 @@ def test_a_bad_trial_ends_early_without_a_test(hardneg, small, tmp_path, monkeyp
             return len(told) == 2
 
     monkeypatch.setattr("hardneg.training.fit.trial_of", lambda folder: Bad())
-    hardneg("train", *small, *FAST, "trainer.max_epochs=5", "evaluate.every_n_steps=4", "hydra.run.dir=run")
+    steps = ["trainer.max_epochs=5", "evaluate.every_n_steps=4", "trainer.log_every_n_steps=50"]
+    hardneg("train", *small, *FAST, *steps, "hydra.run.dir=run")
     assert [step for step, _ in told] == [1, 2]
     found = status.read(tmp_path / "run")
     assert found["state"] == "pruned" and found["step"] == 8 and found["result"] == max(value for _, value in told)
     assert not (tmp_path / "run" / "summary.json").exists()
+    assert [step for step, _ in column(tmp_path / "run", "train/loss")] == [8], "that of the stop, off the grid"
 
 
 def test_a_trial_is_found_in_its_study_and_other_runs_are_none(tmp_path):

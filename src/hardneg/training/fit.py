@@ -41,7 +41,7 @@ from hardneg.training.callbacks.judge_negatives import JudgeNegatives
 from hardneg.training.callbacks.keep_checkpoints import best_checkpoint, last_checkpoints
 from hardneg.training.callbacks.kept_rate import KeptRate
 from hardneg.training.callbacks.kept_temperatures import KeptTemperatures
-from hardneg.training.callbacks.log_steps import LogSteps
+from hardneg.training.callbacks.log_steps import LogSteps, NumberLastRow
 from hardneg.training.callbacks.note_stores import NoteStores
 from hardneg.training.callbacks.progress import Progress
 from hardneg.training.callbacks.prune import Prune, trial_of
@@ -202,7 +202,7 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
         own.append(best_checkpoint(kept, cfg.evaluate.best))
     own += last_checkpoints(kept, cfg.checkpoint.every_n_steps)
     own += race_part(part_of(folder), folder, evaluate, cfg.evaluate.best)
-    return [*own, *(one for one in added if not isinstance(one, WeightAveraging)), clock.again()]
+    return [*own, *(one for one in added if not isinstance(one, WeightAveraging)), clock.again(), NumberLastRow()]
 
 
 def report_mining(trainer: L.Trainer, negatives: Negatives) -> None:

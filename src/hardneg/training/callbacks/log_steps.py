@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import Checkpoint
 from torch.optim import Optimizer
 
 from hardneg.training.base import gradient_factor
@@ -33,17 +34,32 @@ class LogSteps(L.Callback):
         pl_module.log_dict({**rates(optimizer), "train/grad_norm": norm})
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        """Number the row, if there will be one."""
-        if logs_now(trainer) or trainer.should_stop:
-            self._number(trainer, pl_module)
+        """Number the row, if this step has one by `trainer.log_every_n_steps`."""
+        if logs_now(trainer):
+            number(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Number the row of what was measured at the epoch's end."""
-        self._number(trainer, pl_module)
+        number(trainer, pl_module)
 
-    def _number(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        # Lightning takes a metric of this name for the row's step. In float32 it is exact up to 16 million.
-        module.log_dict({"step": float(trainer.global_step), "epoch": float(trainer.current_epoch + 1)})
+
+class NumberLastRow(Checkpoint):
+    """Number the row that Lightning writes where a run is stopped, whether the step has one otherwise or not.
+
+    Comes after all that may stop a run: it is a kind of checkpoint, since Lightning calls these after the timer of
+    `max_time`, which it adds itself.
+    """
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        """Number it."""
+        if trainer.should_stop:
+            number(trainer, pl_module)
+
+
+def number(trainer: L.Trainer, module: L.LightningModule) -> None:
+    """Say the step and the epoch of the row that is to be written."""
+    # Lightning takes a metric of this name for the row's step. In float32 it is exact up to 16 million.
+    module.log_dict({"step": float(trainer.global_step), "epoch": float(trainer.current_epoch + 1)})
 
 
 def rates(optimizer: Optimizer) -> dict[str, float]:
