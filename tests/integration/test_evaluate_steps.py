@@ -94,8 +94,10 @@ def test_early_stopping_counts_evaluations_not_epochs(hardneg, small, tmp_path):
     hardneg("train", *small, *QUICK, *epochs, never, "hydra.run.dir=epochs")
     assert list(history(tmp_path / "epochs")) == [22, 44, 66]
     steps = ["evaluate.every_n_steps=2", "trainer.accumulate_grad_batches=1", "trainer.log_every_n_steps=50"]
-    hardneg("train", *small, *QUICK, *steps, never, "hydra.run.dir=steps")
+    said = hardneg("train", *small, *QUICK, *steps, never, "hydra.run.dir=steps").stderr
     assert list(history(tmp_path / "steps")) == [0, 2, 4, 6]
+    told = re.findall(r"^epoch 1/1  step 6  (loss|val)", said, re.MULTILINE)
+    assert told == ["val", "loss"], "the dev metrics of the stop's step once, and the epoch's loss"
     assert json.loads((tmp_path / "steps/summary.json").read_text())["steps"] == 6
     (of_the_stop,) = (row for row in rows(tmp_path / "steps") if "train/loss" in row)
     assert (of_the_stop["step"], of_the_stop["epoch"]) == (6, 1), "Lightning writes it, though off the grid"

@@ -174,7 +174,8 @@ def mining(
 def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.Callback]) -> list[L.Callback]:
     """The run's own callbacks, and those that the config adds; a new round comes after the old one's evaluation.
 
-    A moving average comes before all that look at it.
+    What follows an evaluation does so in this order, and then the checkpoints: Lightning calls these last. A moving
+    average comes before all that look at it.
     """
     kept, clock = folder / CHECKPOINTS, Throughput()
     added = list(classes.build_group(cfg.callbacks, "callbacks").values())
@@ -188,8 +189,8 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
         clock,
         evaluate,
         FollowPlateau(evaluate),
-        StopEarly(),
-        EpochLine(),
+        StopEarly(evaluate),
+        EpochLine(evaluate),
     ]
     own += [] if cfg.trainer.fast_dev_run else [Progress(folder, evaluate)]
     own += [] if (trial := trial_of(folder)) is None else [Prune(trial, evaluate, cfg.evaluate.best)]
@@ -199,7 +200,7 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
     if not sys.stderr.isatty():
         own.append(StepLines())
     if cfg.split.dev is not None:  # first, so that the last state knows the best checkpoint that is on disk
-        own.append(best_checkpoint(kept, cfg.evaluate.best))
+        own.append(best_checkpoint(kept, cfg.evaluate.best, evaluate))
     own += last_checkpoints(kept, cfg.checkpoint.every_n_steps)
     own += race_part(part_of(folder), folder, evaluate, cfg.evaluate.best)
     return [*own, *(one for one in added if not isinstance(one, WeightAveraging)), clock.again(), NumberLastRow()]

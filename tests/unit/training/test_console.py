@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, Mock
 
 import lightning as L
 import pytest
@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from hardneg.errors import UserError
 from hardneg.system import collectives
 from hardneg.training.callbacks.console import EpochLine
+from hardneg.training.callbacks.evaluation import Evaluate
 
 
 def trainer_of(scaler=None, best=""):
@@ -27,7 +28,7 @@ def trainer_of(scaler=None, best=""):
 
 def ended(trainer, losses):
     """The mean that an epoch with these losses logs."""
-    line, module = EpochLine(), MagicMock(spec=L.LightningModule)
+    line, module = EpochLine(Mock(spec=Evaluate, just_measured=False, subset=None)), MagicMock(spec=L.LightningModule)
     for number, loss in enumerate(losses):
         line.on_train_batch_end(trainer, module, {"loss": torch.tensor(loss)}, None, number)
     line.on_train_epoch_end(trainer, module)

@@ -31,7 +31,7 @@ def written(monkeypatch, tmp_path):
     monkeypatch.setattr(ModelCheckpoint, "on_train_epoch_end", save)
 
     def train(count, seconds, stops_at=None, best_at=(), every_n_steps=1000):
-        kept = [best_checkpoint(tmp_path, "ndcg@10"), *last_checkpoints(tmp_path, every_n_steps)]
+        kept = [best_checkpoint(tmp_path, "ndcg@10", evaluated()), *last_checkpoints(tmp_path, every_n_steps)]
         for epoch in range(count):
             clock[0] += seconds
             stops, steps = epoch == stops_at, 10 * (epoch + 1)
@@ -117,7 +117,7 @@ def evaluated(*values):
 
 def saved(folder, value):
     """A folder with a best.ckpt, and what last.ckpt says of it."""
-    kept = best_checkpoint(folder, "ndcg@10")
+    kept = best_checkpoint(folder, "ndcg@10", evaluated())
     path = str(folder.resolve() / "best.ckpt")
     folder.mkdir()
     (folder / "best.ckpt").touch()
@@ -128,11 +128,9 @@ def saved(folder, value):
 
 def begun(folder, state, evaluate, step):
     """The callback of a run in this folder that starts from this state at a step."""
-    kept = best_checkpoint(folder, "ndcg@10")
+    kept = best_checkpoint(folder, "ndcg@10", evaluate)
     kept.load_state_dict(state)
-    kept.on_train_start(
-        Mock(spec=L.Trainer, callbacks=[evaluate, kept], global_step=step), Mock(spec=L.LightningModule)
-    )
+    kept.on_train_start(Mock(spec=L.Trainer, global_step=step), Mock(spec=L.LightningModule))
     return kept
 
 

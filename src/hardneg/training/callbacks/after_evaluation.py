@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 import lightning as L
 
-from hardneg.training.callbacks.evaluation import last_measured, measured_now, measured_within
+from hardneg.training.callbacks.evaluation import Evaluate
 
 
-class AfterEvaluation(L.Callback):
-    """Calls `evaluated` once for each dev evaluation; it comes after `Evaluate`.
+class AfterEvaluation(L.Callback, ABC):
+    """Calls `evaluated` after each dev evaluation of the training, in the trainer's order of callbacks.
 
-    `judged` is the step of the last evaluation that was handled: up to it, none calls `evaluated`.
+    That before the first step, and those before a run goes on, do not count. Comes after `Evaluate`.
     """
 
-    def __init__(self) -> None:
-        self.judged = -1
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Begin with the next evaluation: that before training, and those before a run goes on, do not count."""
-        self.judged = last_measured(trainer)
+    def __init__(self, evaluate: Evaluate) -> None:
+        self.evaluate = evaluate
 
     @abstractmethod
     def evaluated(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Do what is to be done after this evaluation."""
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
-        """Handle an evaluation within an epoch."""
-        if measured_within(trainer):
-            self._once(trainer, pl_module)
+        """Follow an evaluation within an epoch."""
+        if self.evaluate.just_measured:
+            self.evaluated(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Handle one at its end."""
-        if measured_now(trainer):
-            self._once(trainer, pl_module)
-
-    def _once(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        if self.judged != trainer.global_step:
-            self.judged = trainer.global_step
-            self.evaluated(trainer, module)
+        """Follow one at its end."""
+        if self.evaluate.just_measured:
+            self.evaluated(trainer, pl_module)

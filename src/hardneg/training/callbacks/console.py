@@ -17,8 +17,8 @@ from hardneg.errors import UserError
 from hardneg.system import collectives
 from hardneg.system.counts_in_words import counted
 from hardneg.system.progress import Progress, progress
-from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
-from hardneg.training.trainer_state import callbacks_of, logs_now
+from hardneg.training.callbacks.evaluation import Evaluate
+from hardneg.training.trainer_state import logs_now
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,8 @@ class EpochLine(L.Callback):
     The mean is over the epoch's batches of all ranks, also of an epoch that was interrupted and went on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, evaluate: Evaluate) -> None:
+        self.evaluate = evaluate
         # Of the losses; tensors where they are, so that no step waits for them.
         self.total: float | Tensor = 0.0
         self.batches: int | Tensor = 0
@@ -49,23 +50,33 @@ class EpochLine(L.Callback):
             self.total, self.batches = self.total + loss.where(counts, 0.0), self.batches + counts.int()
         else:
             self.total, self.batches = self.total + loss, self.batches + 1
-        if measured_within(trainer):
+        if self.evaluate.just_measured:
             check_finite(trainer, self._mean(trainer))
-            _tell(trainer, _dev(trainer))
+            self._tell(trainer, _dev(trainer))
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Log the mean, and the dev metrics if this epoch has any."""
+        """Log the mean, and show it beside the dev metrics if this end has any."""
         own = self._mean(trainer)
         mean = collectives.mean(own)
         self.total, self.batches = 0.0, 0
         pl_module.log("train/epoch_loss", mean)  # the same on every rank
         check_finite(trainer, own)
-        _tell(trainer, {"loss": mean} | (_dev(trainer) if measured_now(trainer) else {}))
+        self._tell(trainer, {"loss": mean} | (_dev(trainer) if self.evaluate.just_measured else {}))
 
     def _mean(self, trainer: L.Trainer) -> float:
         """This rank's mean so far; NaN where every step of an epoch was skipped."""
         batches = int(self.batches)
         return float("nan") if not batches and _skips(trainer) else float(self.total) / max(batches, 1)
+
+    def _tell(self, trainer: L.Trainer, shown: dict[str, float]) -> None:
+        if not trainer.is_global_zero:
+            return
+        numbers = "  ".join(f"{key} {value:.4f}" for key, value in shown.items() if not _of_one_set(key))
+        subset = self.evaluate.subset
+        if subset is not None and any(key.startswith("val/") for key in shown):
+            numbers += f"  (of {counted(len(subset.rows), 'document')})"
+        epoch = _of(trainer.current_epoch + 1, trainer.max_epochs)
+        log.info("epoch %s  step %s  %s", epoch, _of(trainer.global_step, trainer.max_steps), numbers)
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed epoch has lost so far, as a mean over the ranks: a checkpoint holds one rank's state."""
@@ -101,16 +112,6 @@ def _skips(trainer: L.Trainer) -> bool:
 
 def _dev(trainer: L.Trainer) -> dict[str, float]:
     return {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
-
-
-def _tell(trainer: L.Trainer, shown: dict[str, float]) -> None:
-    if trainer.is_global_zero:
-        numbers = "  ".join(f"{key} {value:.4f}" for key, value in shown.items() if not _of_one_set(key))
-        subsets = [one.subset for one in callbacks_of(trainer, Evaluate)]
-        if subsets and subsets[0] is not None and any(key.startswith("val/") for key in shown):
-            numbers += f"  (of {counted(len(subsets[0].rows), 'document')})"
-        epoch = _of(trainer.current_epoch + 1, trainer.max_epochs)
-        log.info("epoch %s  step %s  %s", epoch, _of(trainer.global_step, trainer.max_steps), numbers)
 
 
 def _of(done: int, limit: int | None) -> str:

@@ -21,7 +21,7 @@ from hardneg.system import distributed
 from hardneg.training.base import TrainingModule
 from hardneg.training.callbacks.moving_average import averaged
 from hardneg.training.dev_subset import Chooser, DevSubset, correlations
-from hardneg.training.trainer_state import at_a_step, callbacks_of, ends_now
+from hardneg.training.trainer_state import at_a_step, ends_now
 from hardneg.training.write_row import write_row
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,9 @@ class Evaluate(L.Callback):
     the first evaluation after it, and at the end (`compare_with_all`), over all as well, to see how far both agree.
 
     `since` is the step after which evaluations choose best.ckpt: 0, or where a run began from another run's checkpoint.
+
+    `just_measured` says to the callbacks after this one whether dev was evaluated at the end of the batch, or of the
+    epoch, that ends now: once an evaluation, also where an epoch ends with a batch after which it was.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Evaluate(L.Callback):
         self.over_all_seconds = 0.0  # and, the last time, to rank dev over all documents beside it
         self.history: list[dict[str, int | float]] = []
         self.since = 0
+        self.just_measured = False
         self.before: list[Values] = []  # of each test set; empty where none was tested
         self.latest: Values = {}  # dev, query by query
 
@@ -114,24 +118,34 @@ class Evaluate(L.Callback):
             write_row(trainer, means, step=0)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
-        """Evaluate on dev and log where it is due within an epoch; at its last batch this waits for its end."""
-        if self.dev is None or not self.every_n_steps or trainer.is_last_batch or not at_a_step(trainer):
-            return
-        if trainer.global_step % self.every_n_steps == 0:
+        """Evaluate on dev and log where it is due within an epoch."""
+        self.just_measured = self._due_within(trainer)
+        if self.just_measured:
             means = self.measure(trainer, pl_module)
             pl_module.log_dict(means, logger=False)  # for callbacks; Lightning writes rows at steps of its own only
             write_row(trainer, {"epoch": trainer.current_epoch + 1, **means})
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Evaluate on dev and log, if it is due and was not done at this very step."""
-        if self.dev is None or measured_now(trainer):
-            return
+        """Evaluate on dev and log where it is due at an epoch's end."""
+        self.just_measured = self._due_at_the_end(trainer)
+        if self.just_measured:
+            # The same on every rank, so there is nothing to reduce.
+            pl_module.log_dict(self.measure(trainer, pl_module), sync_dist=False)
+
+    def _due_within(self, trainer: L.Trainer) -> bool:
+        """Whether dev is to be evaluated after this batch; after an epoch's last this waits for its end."""
+        if self.dev is None or not self.every_n_steps or trainer.is_last_batch or not at_a_step(trainer):
+            return False
+        return trainer.global_step % self.every_n_steps == 0
+
+    def _due_at_the_end(self, trainer: L.Trainer) -> bool:
+        """Whether it is to be evaluated at this epoch's end, and was not at this very step."""
+        if self.dev is None or (self.history and self.history[-1]["step"] == trainer.global_step):
+            return False
         done, every = trainer.current_epoch + 1, self.every_n_epochs
         if self.every_n_steps:
             done, every = trainer.global_step, self.every_n_steps
-        if done % every == 0 or ends_now(trainer):
-            # The same on every rank, so there is nothing to reduce.
-            pl_module.log_dict(self.measure(trainer, pl_module), sync_dist=False)
+        return done % every == 0 or ends_now(trainer)
 
     def measure(self, trainer: L.Trainer, trained: L.LightningModule) -> dict[str, float]:
         """Evaluate on dev now, and note it; return the means."""
@@ -245,19 +259,3 @@ def _tensors(values: Values) -> dict[str, torch.Tensor]:
 
 def _arrays(values: Mapping[str, torch.Tensor]) -> Values:
     return {name: value.numpy() for name, value in values.items()}
-
-
-def measured_within(trainer: L.Trainer) -> bool:
-    """Whether the dev split was evaluated at the end of this very batch, which does not end its epoch."""
-    return not trainer.is_last_batch and at_a_step(trainer) and measured_now(trainer)
-
-
-def measured_now(trainer: L.Trainer) -> bool:
-    """Whether the dev split was evaluated at this very step."""
-    return last_measured(trainer) == trainer.global_step
-
-
-def last_measured(trainer: L.Trainer) -> int:
-    """The step at which the dev split was last evaluated; -1 where it was not yet."""
-    histories = [one.history for one in callbacks_of(trainer, Evaluate)]
-    return max((int(history[-1]["step"]) for history in histories if history), default=-1)

@@ -6,7 +6,6 @@ import lightning as L
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from hardneg.training.callbacks.after_evaluation import AfterEvaluation
-from hardneg.training.callbacks.evaluation import Evaluate
 
 
 class FollowPlateau(AfterEvaluation):
@@ -17,12 +16,8 @@ class FollowPlateau(AfterEvaluation):
     writes checkpoints: those hold the rate that a resumed run goes on with.
     """
 
-    def __init__(self, evaluate: Evaluate) -> None:
-        super().__init__()
-        self.evaluate = evaluate
-
     def evaluated(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Tell it."""
+        """Have each schedule of this kind take a step by the dev metric."""
         value = float(self.evaluate.history[-1][f"val/{self.evaluate.best}"])
         for config in trainer.lr_scheduler_configs:
             if isinstance(config.scheduler, ReduceLROnPlateau):

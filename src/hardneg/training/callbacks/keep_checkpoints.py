@@ -11,8 +11,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from hardneg.runs.folder import BEST, LAST
 from hardneg.system import agreement
-from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
-from hardneg.training.trainer_state import all_steps_made, at_a_step, callbacks_of, ends_now
+from hardneg.training.callbacks.evaluation import Evaluate
+from hardneg.training.trainer_state import all_steps_made, at_a_step, ends_now
 
 BEST_STEM, LAST_STEM = (name.removesuffix(".ckpt") for name in (BEST, LAST))
 RARE = 20  # after a write the ends of epochs leave last.ckpt alone for this many times as long as the write took
@@ -43,9 +43,16 @@ def _written(trainer: L.Trainer, stem: str) -> int:
     return max((one._last_global_step_saved for one in kept), default=0)
 
 
-def best_checkpoint(folder: Path, metric: str) -> ModelCheckpoint:
+def best_checkpoint(folder: Path, metric: str, evaluate: Evaluate) -> ModelCheckpoint:
     """Write best.ckpt when the dev metric is the highest so far."""
-    return _Best(dirpath=folder, filename=BEST_STEM, monitor=f"val/{metric}", mode="max", save_on_train_epoch_end=True)
+    return _Best(
+        evaluate,
+        dirpath=folder,
+        filename=BEST_STEM,
+        monitor=f"val/{metric}",
+        mode="max",
+        save_on_train_epoch_end=True,
+    )
 
 
 class _Keep(ModelCheckpoint):
@@ -102,6 +109,10 @@ class _Best(_Keep):
     has no best.ckpt yet, and chooses among its own evaluations alone.
     """
 
+    def __init__(self, evaluate: Evaluate, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.evaluate = evaluate
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the value of the best.ckpt that lies in this folder, whatever path the folder had."""
         here = Path(str(self.dirpath), BEST)
@@ -115,15 +126,14 @@ class _Best(_Keep):
         """Say from which step on evaluations choose, where none has chosen yet."""
         super().on_train_start(trainer, pl_module)
         if not self.best_k_models:
-            for one in callbacks_of(trainer, Evaluate):
-                one.since = trainer.global_step
+            self.evaluate.since = trainer.global_step
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *rest: Any) -> None:
         """Save as at an epoch's end, if there was an evaluation within one."""
-        if measured_within(trainer):
+        if self.evaluate.just_measured:
             super().on_train_epoch_end(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Save as Lightning does, if this epoch has a dev metric of its own."""
-        if measured_now(trainer):
+        """Save as Lightning does, if this end has a dev metric of its own."""
+        if self.evaluate.just_measured:
             super().on_train_epoch_end(trainer, pl_module)

@@ -9,7 +9,7 @@ from pathlib import Path
 import lightning as L
 
 from hardneg.runs import status
-from hardneg.training.callbacks.evaluation import Evaluate, measured_within
+from hardneg.training.callbacks.evaluation import Evaluate
 
 EVERY = 1.0  # seconds between two notes at least: a small file, and nobody looks more often
 
@@ -28,7 +28,7 @@ class Progress(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
         """Note the step, not more often than somebody could see it, and what has just been evaluated."""
-        if time.monotonic() - self.noted >= EVERY or measured_within(trainer):
+        if time.monotonic() - self.noted >= EVERY or self.evaluate.just_measured:
             self._note(trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

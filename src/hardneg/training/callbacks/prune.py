@@ -30,8 +30,8 @@ class Prune(AfterEvaluation):
     """Report every dev evaluation after the first step, and stop the run where the pruner says so."""
 
     def __init__(self, trial: Any, evaluate: Evaluate, metric: str) -> None:
-        super().__init__()
-        self.trial, self.evaluate, self.metric = trial, evaluate, metric
+        super().__init__(evaluate)
+        self.trial, self.metric = trial, metric
         self.pruned = False
 
     def evaluated(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

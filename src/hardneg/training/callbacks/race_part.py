@@ -14,7 +14,8 @@ from hardneg.errors import Paused
 from hardneg.runs import rungs, status
 from hardneg.runs.folder import BEST, CHECKPOINTS, LAST
 from hardneg.system import agreement
-from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
+from hardneg.training.callbacks.after_evaluation import AfterEvaluation
+from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.callbacks.keep_checkpoints import last_written
 from hardneg.training.callbacks.remine import Remine
 from hardneg.training.trainer_state import at_a_step, callbacks_of
@@ -32,7 +33,7 @@ def race_part(part: rungs.Part | None, folder: Path, evaluate: Evaluate, metric:
     return [PauseAtRung(part.until, folder, evaluate, metric)]
 
 
-class PauseAtRung(Checkpoint):
+class PauseAtRung(AfterEvaluation, Checkpoint):
     """Keep every dev evaluation query by query; at the step `until` write last.ckpt and raise `Paused`.
 
     A kind of checkpoint, so that Lightning calls it after those: what it leaves behind knows the best one. The run goes
@@ -40,27 +41,19 @@ class PauseAtRung(Checkpoint):
     """
 
     def __init__(self, until: int | None, folder: Path, evaluate: Evaluate, metric: str) -> None:
-        self.until, self.folder, self.evaluate, self.metric = until, folder, evaluate, metric
+        super().__init__(evaluate)
+        self.until, self.folder, self.metric = until, folder, metric
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Do not train on where the run is there already."""
         self._pause(trainer)
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
-        """Look at an evaluation within an epoch."""
-        if measured_within(trainer):
-            self._note(trainer)
-            if self._there(trainer):
-                trainer.save_checkpoint(self.folder / CHECKPOINTS / LAST, weights_only=False)
-                self._pause(trainer)
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Look at one at its end."""
-        if measured_now(trainer):
-            self._note(trainer)
-            if self._there(trainer) and last_written(trainer) < trainer.global_step:
-                trainer.save_checkpoint(self.folder / CHECKPOINTS / LAST, weights_only=False)
-            self._pause(trainer)
+    def evaluated(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Keep it, and pause where it is that of the rung."""
+        self._note(trainer)
+        if self._there(trainer) and last_written(trainer) < trainer.global_step:
+            trainer.save_checkpoint(self.folder / CHECKPOINTS / LAST, weights_only=False)
+        self._pause(trainer)
 
     def _there(self, trainer: L.Trainer) -> bool:
         return self.until is not None and trainer.global_step >= self.until

@@ -28,8 +28,7 @@ class StopEarly(AfterEvaluation):
             one._check_on_train_epoch_end = False
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Begin with the next evaluation, or end at once if the run had been stopped."""
-        super().on_train_start(trainer, pl_module)
+        """End at once if the run had been stopped."""
         if any(one.stopping_reason != EarlyStoppingReason.NOT_STOPPED for one in watching_dev(trainer)):
             trainer.should_stop = True
 

@@ -21,7 +21,7 @@ from hardneg.mining.bm25 import BM25
 from hardneg.mining.known_positives_found import BesideBM25
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval.metrics import average
-from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
+from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.callbacks.raise_alarms import raise_alarms
 from hardneg.training.trainer_state import just_logged
 from hardneg.training.write_row import write_row
@@ -55,7 +55,6 @@ class Alarms(L.Callback):
         self.seen: dict[str, str] = {}
         self.before: dict[str, np.ndarray] = {}
         self.losses: dict[str, list[float]] = {name: [] for name in sources}
-        self.judged = -1  # the step of the last evaluation that was judged
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
         """Look at lists that are new: Remine has mined since the last batch, or the run begins."""
@@ -79,7 +78,7 @@ class Alarms(L.Callback):
                 value = trainer.callback_metrics.get(f"negatives/{name}/loss")
                 if value is not None and math.isfinite(value):
                     losses.append(float(value))
-        if measured_within(trainer) and (changes := self._judge(trainer)):
+        if self.evaluate.just_measured and (changes := self._judge(trainer)):
             write_row(trainer, {"epoch": trainer.current_epoch + 1, **changes})
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -88,14 +87,11 @@ class Alarms(L.Callback):
             if not math.isnan(change := alarm_rules.fall(losses)):
                 pl_module.log(f"negatives/{name}/loss_change", change)
             raise_alarms(trainer, name, alarm_rules.of_loss(losses, self.at))
-        if measured_now(trainer):
+        if self.evaluate.just_measured:
             pl_module.log_dict(self._judge(trainer))
 
     def _judge(self, trainer: L.Trainer) -> dict[str, float]:
-        """Compare dev with what it was before the round, once an evaluation; return the changes."""
-        if not self.before or self.judged == trainer.global_step:
-            return {}
-        self.judged = trainer.global_step
+        """Compare dev with what it was before the round; return the changes."""
         changes, dropped = {}, []
         for metric, before in self.before.items():
             after = self.evaluate.latest[metric]
