@@ -16,6 +16,7 @@ from hardneg.config.run_identity import chosen as names
 from hardneg.config.run_summary import SUMMARY, is_complete, read_summary
 from hardneg.errors import DataError, UserError
 from hardneg.runlog import wandb_read
+from hardneg.runlog.files import WANDB_ID
 
 # What may differ between runs of one arm: the seed, and settings of storage and display.
 _NO_ARM = (
@@ -100,7 +101,7 @@ def _is_training(path: Path) -> bool:
 
 def _add_logs(folder: Path, into: Found, seen: set[Path]) -> None:
     """Add the runs that only W&B's logs below this folder still know."""
-    ids = {file.read_text(encoding="utf-8").strip() for path in seen if (file := path / "wandb_run_id").is_file()}
+    ids = {file.read_text(encoding="utf-8").strip() for path in seen if (file := path / WANDB_ID).is_file()}
     for entry in wandb_read.runs(folder, without=ids):
         config, logs = entry["config"] or {}, tuple(entry["dirs"])
         if config.get("debug"):

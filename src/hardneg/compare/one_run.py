@@ -20,6 +20,7 @@ from hardneg.config.command_words import command_line
 from hardneg.config.run_summary import SUMMARY
 from hardneg.errors import UserError
 from hardneg.runlog import wandb_read
+from hardneg.runlog.files import METRICS
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class FinishedRun:
         if self.logs:
             rows = [row for log in self.logs for row in wandb_read.history(log)]
             return [{"step": row[wandb_read.STEP], **row} for row in rows if wandb_read.STEP in row]
-        file = self.folder / "metrics.csv"
+        file = self.folder / METRICS
         if not file.exists():
             return []
         with file.open(encoding="utf-8", newline="") as lines:

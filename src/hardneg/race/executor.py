@@ -21,6 +21,7 @@ from omegaconf import DictConfig
 from hardneg.errors import ConfigError, JobFailed
 from hardneg.race.record import LOCKS
 from hardneg.runs import status
+from hardneg.runs.folder import clear
 from hardneg.sweep.check_jobs import check_job, editable
 from hardneg.sweep.jobs import Job, compose
 from hardneg.system.cores import cores
@@ -120,7 +121,7 @@ def prepare(job: Job, work: Work) -> None:
     if found is not None and found.get("identity") not in (None, facts["identity"]):
         raise ConfigError(f"{job.folder} holds a run of another config; choose another hydra.sweep.dir")
     if found is not None and status.begins_anew(found):
-        status.clear(job.folder)
+        clear(job.folder)
         found = None
     status.write(job.folder, **facts, race=work.part, state="waiting" if found is None else found["state"], error=None)
 

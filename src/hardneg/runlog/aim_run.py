@@ -12,11 +12,10 @@ from typing import Any
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from hardneg.config.run_summary import read_summary
+from hardneg.runlog.files import AIM_ID
 from hardneg.runlog.first_rank import is_first_rank
 from hardneg.runlog.installed import need
 from hardneg.runlog.run_id import read_id, write_id
-
-ID = "aim_run_hash"  # a file in the run folder
 
 
 @dataclass(kw_only=True)
@@ -55,7 +54,7 @@ class AimRun:
                 """Add the closing table."""
                 self.experiment.set("test", (read_summary(folder) or {}).get("test"), strict=False)
 
-        written = Path(self.folder) / ID
+        written = Path(self.folder) / AIM_ID
         known = read_id(written)
         self._logger = Logger(
             repo=self.repo,

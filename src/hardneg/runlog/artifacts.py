@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hardneg.config.run_summary import SUMMARY
 from hardneg.errors import ConfigError
+from hardneg.runlog.files import WANDB_ID
 
 if TYPE_CHECKING:
     import wandb
@@ -42,7 +43,7 @@ def trace(inputs: Mapping[str, str]) -> dict[str, dict[str, str]]:
             continue
         with path.open("rb") as file:
             found[key] = {"path": str(path), "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-        id_file = path.parent.parent / "wandb_run_id"
+        id_file = path.parent.parent / WANDB_ID
         if id_file.is_file():
             found[key]["run_id"] = id_file.read_text(encoding="utf-8").strip()
     return found

@@ -15,6 +15,7 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from hardneg.errors import DataError
+from hardneg.runlog.files import METRICS
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.counts_in_words import counted
 
@@ -42,7 +43,7 @@ class MetricsCsv(Logger):
 
     def __init__(self, folder: str | os.PathLike[str], *, cut: bool = True) -> None:
         super().__init__()
-        self.path = Path(folder).absolute() / "metrics.csv"
+        self.path = Path(folder).absolute() / METRICS
         self._cut = cut
         self._columns: list[str] = []
         self._file: TextIO | None = None

@@ -15,6 +15,7 @@ from filelock import FileLock
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from hardneg.config.run_summary import SUMMARY
+from hardneg.runlog.files import MLFLOW_ID
 from hardneg.runlog.first_rank import is_first_rank
 from hardneg.runlog.installed import need
 from hardneg.runlog.run_id import read_id, write_id
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ID = "mlflow_run_id"  # a file in the run folder
 SQLITE = "sqlite:///"  # before the path of a database in a file
 FILES = (SUMMARY, "test.run", "per_query.parquet", "figure.png")
 
@@ -57,7 +57,7 @@ class MlflowRun:
         self.check()
         for noisy in ("alembic", "mlflow.store.db.utils", "lightning.pytorch.loggers.mlflow"):  # of a new database
             logging.getLogger(noisy).setLevel(logging.ERROR)
-        written = Path(self.folder) / ID
+        written = Path(self.folder) / MLFLOW_ID
         known = read_id(written)
         uri, files = self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"), None
         if uri is None:

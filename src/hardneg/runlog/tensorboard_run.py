@@ -15,10 +15,9 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from hardneg.config.run_identity import flat
 from hardneg.config.run_summary import read_summary
+from hardneg.runlog.files import TENSORBOARD
 from hardneg.runlog.installed import need
 from hardneg.system.markdown_table import table_of_means
-
-FOLDER = "tensorboard"
 
 
 class _Logger(TensorBoardLogger):
@@ -29,10 +28,10 @@ class _Logger(TensorBoardLogger):
     """
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        super().__init__(str(folder), name="", version=FOLDER, default_hp_metric=False)
+        super().__init__(str(folder), name="", version=TENSORBOARD, default_hp_metric=False)
         self.config = config
         self.hparams = dict(config)  # for hparams.yaml
-        self._begun, self._goes_on = False, any((folder / FOLDER).glob("events.*"))
+        self._begun, self._goes_on = False, any((folder / TENSORBOARD).glob("events.*"))
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:

@@ -17,6 +17,7 @@ from hardneg.errors import DataError, UserError
 from hardneg.runlog import wandb_mode as modes
 from hardneg.runlog import wandb_read
 from hardneg.runlog.artifacts import Artifacts, check_kinds, trace
+from hardneg.runlog.files import METRICS, WANDB_ID
 from hardneg.runlog.first_rank import is_first_rank
 from hardneg.runlog.metrics_csv import read_rows
 from hardneg.runlog.run_id import read_id, write_id
@@ -145,11 +146,11 @@ class WandbRun:
             reached = {key: value for row in rows for key, value in row.items()}
         else:
             reached = dict(run.summary)
-        self._earlier = (reached, read_rows(Path(self.folder) / "metrics.csv"))
+        self._earlier = (reached, read_rows(Path(self.folder) / METRICS))
 
     @property
     def _id_file(self) -> Path:
-        return Path(self.folder) / "wandb_run_id"
+        return Path(self.folder) / WANDB_ID
 
     def _run_id(self) -> str:
         if os.environ.get("WANDB_SWEEP_ID") and (given := os.environ.get("WANDB_RUN_ID")):

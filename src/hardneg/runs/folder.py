@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from hardneg.config import run_identity, started_with
 from hardneg.config.command_words import command_line
 from hardneg.config.run_summary import SUMMARY, is_complete
 from hardneg.errors import ConfigError
+from hardneg.runlog.files import AIM_ID, METRICS, MLFLOW_ID, TENSORBOARD, WANDB_ID
 from hardneg.runs import status
 from hardneg.system import launch
 from hardneg.system.atomic_write import atomic_write
 
 CHECKPOINTS, LAST, BEST = "checkpoints", "last.ckpt", "best.ckpt"
 SWEEP = "multirun.yaml"  # in a sweep's folder: Hydra's own config, with the words that the sweep was asked for by
+AUDIT = "audit_step_{}.md"  # of the lists that were trained on, where dev fell
 BEST_TRIAL = "best.yaml"  # in a search's folder, when it has ended: its best words
 
 
@@ -71,6 +74,18 @@ def new_folder(folder: Path) -> Path:
             own.mkdir(parents=True)
             return own
     raise AssertionError
+
+
+def clear(folder: Path) -> None:
+    """Remove what a failed attempt left and a new one would continue."""
+    from hardneg.runs import drawn_stores, rungs  # late: NumPy
+
+    for inner in (CHECKPOINTS, TENSORBOARD):
+        shutil.rmtree(folder / inner, ignore_errors=True)
+    for left in (METRICS, WANDB_ID, MLFLOW_ID, AIM_ID, drawn_stores.FILE, rungs.FILE, SUMMARY, status.FILE):
+        (folder / left).unlink(missing_ok=True)
+    for audit in folder.glob(AUDIT.format("*")):
+        audit.unlink()
 
 
 def with_checkpoint(cfg: DictConfig) -> DictConfig:

@@ -24,7 +24,7 @@ from hardneg.config.whole_yamls import write_whole
 from hardneg.errors import ConfigError, JobFailed, Paused, Pruned, RankLost, UserError
 from hardneg.runs import lost_rank, status
 from hardneg.runs.earlier_run import finished, note_found
-from hardneg.runs.folder import CHECKPOINTS, LAST
+from hardneg.runs.folder import CHECKPOINTS, LAST, clear
 from hardneg.runs.trial import is_trial
 from hardneg.system import launch
 from hardneg.system.full_disk import TEMPORARY, no_room, temporary_folder
@@ -119,7 +119,7 @@ def _plan(cfg: DictConfig, folder: Path) -> dict[str, Any]:
     found = status.read(folder)
     if found is not None and status.begins_anew(found):
         if launch.first_rank():
-            status.clear(folder)
+            clear(folder)
         return {}
     if "ckpt_path" in cfg and (last := folder / CHECKPOINTS / LAST).exists():
         log.info("going on from %s", last)

@@ -18,7 +18,6 @@ from omegaconf import DictConfig
 
 from hardneg.config import run_identity, started_with
 from hardneg.config.run_identity import STATUS, written_status
-from hardneg.config.run_summary import SUMMARY
 from hardneg.errors import UserError
 from hardneg.system.atomic_write import atomic_write, remove_drafts
 from hardneg.system.file_lock import locked
@@ -27,10 +26,6 @@ log = logging.getLogger(__name__)
 
 FILE, LOCK = STATUS, ".lock"
 STATES = ("running", "failed", "interrupted", "waiting", "paused", "trial", "pruned", "done")
-LEFT = (  # files that an attempt goes on with, of whatever part of the code
-    "metrics.csv", "wandb_run_id", "mlflow_run_id", "aim_run_hash",
-    "stores.jsonl", "dev_by_query.npz", SUMMARY, FILE,
-)  # fmt: skip
 PATIENCE = 60.0  # seconds that an earlier attempt has to finish its step, after its launcher was killed
 
 Status = dict[str, Any]
@@ -149,13 +144,3 @@ def remove_empty(folder: Path) -> None:
     inside = list(folder.iterdir()) if folder.is_dir() else []
     if all(path.name in (".hydra", LOCK, FILE) or path.suffix == ".log" for path in inside):
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def clear(folder: Path) -> None:
-    """Remove what a failed attempt left and a new one would continue."""
-    for inner in ("checkpoints", "tensorboard"):
-        shutil.rmtree(folder / inner, ignore_errors=True)
-    for left in LEFT:
-        (folder / left).unlink(missing_ok=True)
-    for audit in folder.glob("audit_step_*.md"):
-        audit.unlink()

@@ -18,6 +18,7 @@ from hardneg.config.run_summary import is_complete
 from hardneg.errors import ConfigError
 from hardneg.runs import status
 from hardneg.runs.earlier_run import check_same
+from hardneg.runs.folder import clear
 
 log = logging.getLogger(__name__)
 
@@ -115,5 +116,5 @@ def announce(sweep: Path, jobs: Sequence[Job]) -> None:
         if found is None or found["state"] in ("failed", "interrupted"):
             if found is not None and status.begins_anew(found):
                 log.warning("%s failed and starts over, without its checkpoints: %s", job.name, found.get("error"))
-                status.clear(job.folder)
+                clear(job.folder)
             status.write(job.folder, **job.facts, state="waiting", error=None)

@@ -19,6 +19,7 @@ from hardneg.errors import ConfigError
 from hardneg.mining.baseline import baseline_metrics
 from hardneg.retrieval.metrics import per_query
 from hardneg.retrieval.test_sets import fingerprints, nested_runs
+from hardneg.runlog.files import METRICS
 from hardneg.runs import figure, results
 from hardneg.runs.folder import BEST, CHECKPOINTS, LAST
 from hardneg.runs.provenance import other_paths
@@ -62,7 +63,7 @@ def final_test(
         if tested:
             _leave(cfg, folder, trainer, tested, means, sets)
         bars = {name: row[cfg.evaluate.best] for name, row in means.items()}
-        drawn = (folder / "figure.png", folder / "metrics.csv", evaluate.history, bars, cfg.evaluate.best)
+        drawn = (folder / "figure.png", folder / METRICS, evaluate.history, bars, cfg.evaluate.best)
         figure.draw(*drawn, len(sets))
         facts = _facts(cfg, folder, trainer, evaluate, seconds, told)
         found = {"dev": {"best": best, "history": evaluate.history, **dev}, "test": means}

@@ -1,15 +1,17 @@
-"""A run folder in place of one of its checkpoints."""
+"""A run folder in place of one of its checkpoints; whose it is; what a failed attempt leaves."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from confs import compose
 
 from hardneg.config import run_identity
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_words
-from hardneg.runs import status
-from hardneg.runs.folder import holds, refuse_used, with_checkpoint
+from hardneg.runs import rungs, status
+from hardneg.runs.drawn_stores import note_store
+from hardneg.runs.folder import clear, holds, refuse_used, with_checkpoint
 
 
 @pytest.fixture
@@ -129,3 +131,14 @@ def test_a_run_that_was_stopped_while_we_waited_for_it_is_not_trained_over(tmp_p
     monkeypatch.setattr(status, "PATIENCE", 0.05)
     with pytest.raises(ConfigError, match="holds a training run already"):
         refuse_used(tmp_path / "run", compose(), training=True)
+
+
+def test_a_cleared_folder_keeps_what_is_not_the_attempts(tmp_path):
+    of_loggers = ("metrics.csv", "wandb_run_id", "mlflow_run_id", "aim_run_hash", "tensorboard/events.1")
+    for name in (*of_loggers, "checkpoints/last.ckpt", "audit_step_3.md", "notes.txt", "train.log"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    note_store(tmp_path, "mined", "of the attempt", 0, True)
+    rungs.note(tmp_path, np.array(["q"]), np.ones(1), 900, 1.0)
+    clear(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "train.log"]

@@ -7,12 +7,10 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from hardneg.errors import UserError
-from hardneg.runs import rungs, status
-from hardneg.runs.drawn_stores import note_store
+from hardneg.runs import status
 
 
 def test_a_running_state_is_believed_only_while_somebody_holds_the_folder(tmp_path):
@@ -62,16 +60,6 @@ def test_no_status_is_none_and_writing_makes_the_folder(tmp_path):
     assert status.read(tmp_path / "new") is None
     status.write(tmp_path / "new", state="waiting", name="a")
     assert [path.name for path in (tmp_path / "new").iterdir()] == [status.FILE]
-
-
-def test_a_cleared_folder_keeps_what_is_not_the_attempts(tmp_path):
-    (tmp_path / "checkpoints").mkdir()
-    for name in ("checkpoints/last.ckpt", "metrics.csv", "wandb_run_id", "audit_step_3.md", "notes.txt", "train.log"):
-        (tmp_path / name).write_text("x")
-    note_store(tmp_path, "mined", "of the attempt", 0, True)
-    rungs.note(tmp_path, np.array(["q"]), np.ones(1), 900, 1.0)
-    status.clear(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "train.log"]
 
 
 def test_what_failed_in_training_begins_anew_and_what_failed_after_it_does_not():

@@ -21,6 +21,7 @@ from hardneg.mining.bm25 import BM25
 from hardneg.mining.known_positives_found import BesideBM25
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval.metrics import average
+from hardneg.runs.folder import AUDIT
 from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.callbacks.raise_alarms import raise_alarms
 from hardneg.training.trainer_state import just_logged
@@ -120,7 +121,7 @@ class Alarms(L.Callback):
             found = suspicious(source.store, self.training, source.pool, self.at.samples)
             parts.append(as_markdown(f"{name}: kept, and closest to their positive or above it", found))
             self._show(trainer, f"audit/{name}", found)
-        path = self.folder / f"audit_step_{trainer.global_step}.md"
+        path = self.folder / AUDIT.format(trainer.global_step)
         path.write_text("\n".join(parts), encoding="utf-8")
         log.warning("audit of the likeliest false negatives: %s", path)
 
