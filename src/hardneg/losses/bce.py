@@ -20,7 +20,6 @@ class BCE(AtTemperature):
 
     def forward(self, c: Candidates) -> Float[Tensor, " B"]:
         """Return each row's mean over its positives and negatives."""
-        counted = c.valid | c.positive
-        logits = (c.scores / self.temperature).masked_fill(~counted, 0.0)
+        logits = (c.scores / self.temperature).masked_fill(~c.valid, 0.0)
         each = F.binary_cross_entropy_with_logits(logits, c.positive.to(logits.dtype), reduction="none")
-        return row_mean(each, counted)
+        return row_mean(each, c.valid)

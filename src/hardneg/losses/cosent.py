@@ -35,8 +35,6 @@ class CoSENT(AtTemperature):
 
     def forward(self, c: Candidates) -> Float[Tensor, " B"]:
         """Return the batch's loss for each row, 0 where no two grades differ."""
-        if c.teacher is None:
-            return 0.0 * c.scores.sum(dim=1)
         scores, grades = c.graded()
         scores = scores / self.temperature
         higher = grades[:, None] > grades  # False where either is unknown

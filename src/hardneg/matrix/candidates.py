@@ -46,6 +46,7 @@ class Candidates:
     """Scores of B queries against N candidates, with each candidate's document id and source.
 
     `scores` are similarities without temperature and carry the gradient. `source` indexes `names`; 0 is "positive".
+    A `positive` is always `valid`.
     `reverse` holds the other direction (each of a row's P positive documents, row by row, against the batch's queries)
     where a loss asked for it; a padded positive's row holds no positive. `teacher` (NaN = unknown) exists only when a
     chosen source has teacher scores. `query_ids` are rows of the query table; `rank` (from 0) is the place in a mined

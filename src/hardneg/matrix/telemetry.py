@@ -52,8 +52,8 @@ def by_source(offered: Candidates, kept: Candidates, losses: Collection[Weighted
     between steps of a run because the pool has one size (NaN, not a perfect 0, where it has none, or where no loss
     reads it).
     """
-    shown, lowest, rows = kept.positive & kept.valid, kept.lowest_positive, len(kept.scores)
-    metrics = {"positives/similarity": kept.scores.masked_fill(~shown, 0.0).sum() / shown.sum()}
+    lowest, rows = kept.lowest_positive, len(kept.scores)
+    metrics = {"positives/similarity": kept.scores.masked_fill(~kept.positive, 0.0).sum() / kept.positive.sum()}
     for label, name in enumerate(kept.names):
         if name == "positive":
             continue

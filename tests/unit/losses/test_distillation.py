@@ -9,7 +9,9 @@ import torch
 from torch.nn import functional as F
 
 from hardneg.errors import ConfigError
+from hardneg.losses.cosent import CoSENT
 from hardneg.losses.kl import KL
+from hardneg.losses.m3_kd import M3KD
 from hardneg.losses.margin_mse import MarginMSE
 from hardneg.testing.synthetic import make_candidates
 
@@ -87,9 +89,11 @@ def test_kl_is_zero_where_student_and_teacher_agree_and_where_nothing_is_known()
         assert value.item() == 0 and not torch.autograd.grad(value.sum(), scores)[0].any()
 
 
-@pytest.mark.parametrize("loss", [MarginMSE(), KL()])
-def test_nobody_has_a_teacher_in_a_batch_without_scores(loss):
-    assert loss(make_candidates(SCORES.clone().requires_grad_())).requires_grad
+@pytest.mark.parametrize("loss", [MarginMSE(), KL(), M3KD(), CoSENT()])
+def test_a_batch_without_scores_is_no_batch_to_learn_nothing_from(loss):
+    """A run without them is refused (`training.teacher_scores`): a loss of 0 would hide a source that lost them."""
+    with pytest.raises(AssertionError, match="has teacher scores"):
+        loss(make_candidates(SCORES))
 
 
 @pytest.mark.parametrize(

@@ -133,9 +133,7 @@ class StepLines(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Begin where the run begins, or goes on."""
-        total = trainer.estimated_stepping_batches
-        whole = None if math.isinf(total) else int(total)
-        self._steps = self._shown.enter_context(progress(whole, "train", "steps"))
+        self._steps = self._shown.enter_context(progress(int(trainer.estimated_stepping_batches), "train", "steps"))
         self._steps.skip(trainer.global_step)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:

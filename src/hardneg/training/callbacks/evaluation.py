@@ -61,12 +61,12 @@ class Evaluate(L.Callback):
         every_n_epochs: int,
         every_n_steps: int | None,
         choose: Chooser | None,
-        best: str | None,
+        best: str,
     ) -> None:
         self.retriever, self.dev, self.tests, self.test_before = retriever, dev, tests, test_before
         self.metrics, self.depth = metrics, depth
         self.every_n_epochs, self.every_n_steps = every_n_epochs, every_n_steps
-        self.choose, self.best = choose, best or names_of(metrics)[0]
+        self.choose, self.best = choose, best
         self.subset: DevSubset | None = None
         self.agreed: list[dict[str, int | float | str]] = []  # subset and all documents, at two steps of the run
         self.choosing_seconds = 0.0  # how long it took to choose the subset

@@ -23,8 +23,7 @@ class Progress(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Note how many steps there will be."""
-        steps = trainer.estimated_stepping_batches
-        self._note(trainer, steps=None if math.isinf(steps) else int(steps))
+        self._note(trainer, steps=int(trainer.estimated_stepping_batches))
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: object) -> None:
         """Note the step, not more often than somebody could see it, and what has just been evaluated."""
@@ -39,7 +38,7 @@ class Progress(L.Callback):
         """Note the step that a run stopped at, which its message and its checkpoint name."""
         self._note(trainer)
 
-    def _note(self, trainer: L.Trainer, **fields: int | None) -> None:
+    def _note(self, trainer: L.Trainer, **fields: int) -> None:
         self.noted = time.monotonic()
         if not trainer.is_global_zero:
             return
