@@ -20,7 +20,7 @@ class TransformerTower(Tower):
     """Runs the model, pools, goes through the linear layers, if there are any, and normalises.
 
     With a `first_position` (the number of a text's first token) the model can do without padding, given `lengths`.
-    What is pooled is `beside` times as wide as a token.
+    The pooled vector is `beside` times as wide as a token's.
     """
 
     def __init__(

@@ -46,7 +46,7 @@ class Pace(ABC):
         return {}
 
     def restore(self, state: Mapping[str, Any]) -> None:  # noqa: B027
-        """Take it up."""
+        """Restore what `state` returned."""
 
 
 class Time(Pace):
@@ -132,5 +132,5 @@ class Measured(Pace):
         return {"risen": self.risen, "since": self.since, "seen": list(self.seen)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take them up."""
+        """Restore what `state` returned."""
         self.risen, self.since, self.seen = state["risen"], state["since"], list(state["seen"])

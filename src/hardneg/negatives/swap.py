@@ -124,13 +124,13 @@ class Swapped:
         np.bitwise_or.at(self._bits, (queries[rows], places // 8), bits)
 
     def state(self) -> dict[str, Tensor]:
-        """What a resumed run needs."""
+        """What has given way, and the first scores."""
         rows = np.flatnonzero(self._bits.any(axis=1))
         arrays = {"rows": rows, "bits": self._bits[rows], "pairs": self._pairs, "first": self._first}
         return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Take it up."""
+        """Restore what `state` returned."""
         self._bits[state["rows"].numpy()] = state["bits"].numpy()
         self._pairs, self._first = state["pairs"].numpy(), state["first"].numpy()
 

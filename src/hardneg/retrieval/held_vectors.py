@@ -1,4 +1,4 @@
-"""Vectors of a whole corpus in memory, for further rankings by weights that were asked for before."""
+"""Document vectors kept in memory, so that ranking again with the same weights embeds nothing."""
 
 from __future__ import annotations
 

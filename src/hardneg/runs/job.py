@@ -89,7 +89,7 @@ def run(entry: Entry, cfg: DictConfig) -> Any:
 
 
 def as_typed(config_name: str) -> str:
-    """Return the command of a config as it is typed, with which what it refuses begins: hardneg train-teacher."""
+    """Return a config's command as it is typed (hardneg train-teacher): messages of refusal begin with it."""
     return f"hardneg {command_named(config_name)}"
 
 

@@ -57,7 +57,7 @@ def write(folder: Path, **fields: Any) -> None:
 
 
 def note_settled(folder: Path, cfg: DictConfig, **found: Any) -> None:
-    """Note what `auto` stands for in a run, which is then the run of `cfg`, a config that has it.
+    """Note the number that `auto` came to; from then on the run is identified by `cfg`, which contains it.
 
     A run that goes on keeps its identity, whatever it was asked to start from.
     """

@@ -55,7 +55,7 @@ class TrainingModule(L.LightningModule):
         self.names = objective.names
         self.make_optimizer, self.groups, self.schedule = objective.optimizer, objective.groups, objective.schedule
         self.seed = objective.seed
-        self.watchers: list[Callable[[Candidates], None]] = []  # see each step's candidates before the filters do
+        self.watchers: list[Callable[[Candidates], None]] = []  # are given each step's unfiltered candidates
 
     @property
     def ranker(self) -> Any:

@@ -28,6 +28,6 @@ class AfterEvaluation(L.Callback, ABC):
             self.evaluated(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Follow one at its end."""
+        """Follow an evaluation at an epoch's end."""
         if self.evaluate.just_measured:
             self.evaluated(trainer, pl_module)

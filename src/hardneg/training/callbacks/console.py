@@ -83,7 +83,7 @@ class EpochLine(L.Callback):
         return {"total": collectives.mean(float(self.total)), "batches": int(self.batches)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on adding up."""
+        """Restore what `state_dict` saved."""
         self.total, self.batches = state_dict["total"], state_dict["batches"]
 
 
@@ -137,16 +137,16 @@ class StepLines(L.Callback):
         self._steps.skip(trainer.global_step)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: object) -> None:
-        """Note the step."""
+        """Note how many steps are made."""
         if self._steps is not None:
             self._steps.done = trainer.global_step - self._steps.skipped
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Say no more."""
+        """End the lines."""
         self._shown.close()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Say no more."""
+        """End the lines."""
         self._shown.close()
 
 

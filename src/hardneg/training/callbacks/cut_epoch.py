@@ -8,7 +8,7 @@ import lightning as L
 
 
 class CutEpoch(L.Callback):
-    """Take the last epoch of a checkpoint for one of which some batches are left, where that is so.
+    """Treat a checkpoint's last epoch as unfinished if some of its batches were not trained on.
 
     A run that ends within an epoch (`trainer.max_steps`, early stopping) does what belongs to an epoch's end, and
     Lightning counts the epoch. A run that trains on would leave out the rest of its batches, and make fewer steps than

@@ -29,7 +29,7 @@ class DeviceStats(DeviceStatsMonitor):
         super().__init__(cpu_stats)
 
     def on_train_batch_start(self, trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Say nothing yet."""
+        """Log nothing, unlike Lightning's callback: rows hold what there is after a step."""
 
     def on_train_batch_end(self, trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
         """Log what there is, if this step has a row."""

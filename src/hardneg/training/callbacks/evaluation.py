@@ -219,7 +219,7 @@ class Evaluate(L.Callback):
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take them up; a run that trains on from another's checkpoint leaves what that one measured otherwise."""
+        """Restore what `state_dict` saved, where another run's checkpoint has measured it as this run does."""
         self.since = state_dict.get("since", 0)
         measures = self._what_is_measured
         measured = state_dict.get("measured", measures)  # earlier versions did not say

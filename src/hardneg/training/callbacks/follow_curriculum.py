@@ -77,7 +77,7 @@ class FollowCurriculum(L.Callback):
         return {"pace": self.curriculum.pace.state(), "known": dict(self.known)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on there."""
+        """Restore what `state_dict` saved."""
         self.curriculum.pace.restore(state_dict["pace"])
         self.known = dict(state_dict["known"])
 

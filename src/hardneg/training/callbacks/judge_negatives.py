@@ -116,11 +116,11 @@ class JudgeNegatives(L.Callback):
             log.info("to see %s (this seed), train the same run without %s:\n  %s", did, it, typed)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run continues with."""
+        """What was logged of every source, and when each first had something to draw from."""
         return {"seen": self.seen, "first": self.first}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take it up; a run that trains on from another's checkpoint may have sources that were not there."""
+        """Restore what `state_dict` saved; sources that another run's checkpoint does not know have NaN."""
         seen = state_dict["seen"]
         steps = max((len(values) for of_source in seen.values() for values in of_source.values()), default=0)
         for name in self.seen:

@@ -24,6 +24,3 @@ class LearningRates(LearningRateMonitor):
         """Log the rates that the step to come is made with, if it has a row."""
         if next_is_logged(trainer):
             trainer.lightning_module.log_dict(self._extract_stats(trainer, "any"))
-
-    def on_train_epoch_start(self, trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Say nothing more."""

@@ -51,7 +51,7 @@ class NumberLastRow(Checkpoint):
     """
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        """Number it."""
+        """Number the row if the run is to end here."""
         if trainer.should_stop:
             number(trainer, pl_module)
 

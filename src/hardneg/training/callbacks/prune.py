@@ -35,7 +35,7 @@ class Prune(AfterEvaluation):
         self.pruned = False
 
     def evaluated(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Report it, and ask."""
+        """Report the evaluation, and ask whether the trial is to end."""
         if self.pruned:
             return
         point = self.evaluate.history[-1]

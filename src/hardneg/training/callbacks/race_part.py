@@ -45,7 +45,7 @@ class PauseAtRung(AfterEvaluation, Checkpoint):
         self.until, self.folder, self.metric = until, folder, metric
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Do not train on where the run is there already."""
+        """Pause at once where the run has reached the rung already."""
         self._pause(trainer)
 
     def evaluated(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -33,8 +33,8 @@ class Remine(L.Callback):
     mined when an epoch starts, lists would come too late for a resumed run, whose first iterator exists by then.
     With a `curriculum` a source is mined only when it may be drawn from before the next chance to mine it.
     The checkpoint names the stores, so a resumed run draws from exactly those it would have drawn from. A run that
-    trains on from another's makes up for the round that this one, at its end, had no use for, and mines for sources
-    that it did not have.
+    continues another run's checkpoint mines the round which that run skipped at its end, and mines for sources which
+    that run did not have.
 
     `keep_last` removes this run's older stores, but for those that last.ckpt names and checkpoints since (one may be
     half written), and those that another run or `hardneg mine` made too.
@@ -163,7 +163,7 @@ class Remine(L.Callback):
             release_lists(self.setting.cache, store, self.setting.owner)
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Note which stores it names."""
+        """Note which stores the checkpoint names: these are not removed."""
         self.saved[trainer.global_step] = self._in_use()
 
     def state_dict(self) -> dict[str, Any]:
@@ -171,7 +171,7 @@ class Remine(L.Callback):
         return {"round": self.round, "step": self.step, "stores": {k: list(v) for k, v in self.stores.items()}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take them up; the stores are opened when training starts."""
+        """Restore what `state_dict` saved; the stores are opened when training starts."""
         self.round, self.step, stores = state_dict["round"], state_dict["step"], state_dict["stores"]
         self.stores = {name: list(stores.get(name, ())) for name in self.sources}
         self.new = [name for name in self.sources if name not in stores]

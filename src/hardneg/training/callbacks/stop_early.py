@@ -23,7 +23,7 @@ class StopEarly(AfterEvaluation):
     """
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Take the ends of epochs from those that watch dev."""
+        """Keep those that watch dev from looking at ends of epochs by themselves."""
         for one in watching_dev(trainer):
             one._check_on_train_epoch_end = False
 
@@ -33,7 +33,7 @@ class StopEarly(AfterEvaluation):
             trainer.should_stop = True
 
     def evaluated(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Have each of them judge it."""
+        """Have each callback that watches dev judge the evaluation."""
         for one in watching_dev(trainer):
             one.on_validation_end(trainer, pl_module)
 

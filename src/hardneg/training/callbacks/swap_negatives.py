@@ -99,7 +99,7 @@ class SwapNegatives(L.Callback):
                 self.fresh[name].append(step)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        """Judge if the steps are up."""
+        """Judge the negatives of the sources whose steps are up."""
         for name in self.sources:
             if len(self.fresh[name]) >= MOST:
                 self._collect(name)
@@ -152,7 +152,7 @@ class SwapNegatives(L.Callback):
         return {"judged_at": self.judged_at, "sources": sources}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take it up when training starts, and the stores are open."""
+        """Keep what `state_dict` saved until training starts, and the stores are open."""
         self.judged_at, self.resumed = state_dict["judged_at"], state_dict["sources"]
 
 

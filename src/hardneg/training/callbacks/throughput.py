@@ -71,7 +71,7 @@ class Throughput(L.Callback):
         return {"total": self._all(), "trained": self.trained + self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Count on from there."""
+        """Restore what `state_dict` saved."""
         self.total, self.trained = dict(state_dict["total"]), state_dict["trained"]
 
     def _all(self) -> dict[str, int]:

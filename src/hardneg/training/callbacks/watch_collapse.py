@@ -34,9 +34,9 @@ class WatchCollapse(L.Callback):
             self.told[of] = bool(alarms)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run continues with."""
+        """The last cosines, and what an alarm has been raised for."""
         return {"cosines": {of: list(values) for of, values in self.cosines.items()}, "told": dict(self.told)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take it up."""
+        """Restore what `state_dict` saved."""
         self.cosines, self.told = state_dict["cosines"], state_dict["told"]

@@ -126,12 +126,12 @@ class Alarms(L.Callback):
         log.warning("audit of the likeliest false negatives: %s", path)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run compares with."""
+        """The lists that were looked at, the dev metrics before them, and the losses since."""
         before = {name: torch.from_numpy(values) for name, values in self.before.items()}
         return {"seen": dict(self.seen), "before": before, "losses": {k: list(v) for k, v in self.losses.items()}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take it up, as far as it is of this run's sources and dev metrics, which another run's may not be."""
+        """Restore what `state_dict` saved of the sources and dev metrics that this run has too."""
         self.seen, losses = state_dict["seen"], state_dict["losses"]
         self.losses = {name: losses.get(name, []) for name in self.sources}
         before, known = state_dict["before"], self.evaluate.latest  # which that callback has taken up before
