@@ -8,7 +8,7 @@ from hardneg.encoders.base import EncoderRecipe
 from hardneg.errors import ConfigError
 from hardneg.filters.same_set import SameSet, check_sets
 from hardneg.losses.base import VectorLoss, Weighed
-from hardneg.matrix.telemetry import FORMER, METRICS
+from hardneg.matrix.telemetry import METRICS
 from hardneg.mining.alarm_rules import Thresholds
 from hardneg.negatives.base import OfflineSource, OnlineSource
 from hardneg.negatives.curriculum import Curriculum
@@ -170,7 +170,7 @@ def check_curriculum(
         group, source, what = (*metric.split("/"), "", "")[:3]
         if group in ("negatives", "mining") and source not in sources:
             raise ConfigError(f"curriculum.pace.metrics names {metric}, of none of negatives=[{','.join(sources)}]")
-        if group == "negatives" and what not in (*METRICS, *FORMER):
+        if group == "negatives" and what not in METRICS:
             raise ConfigError(f"curriculum.pace.metrics names {metric}; of each source there are {', '.join(METRICS)}")
 
 
