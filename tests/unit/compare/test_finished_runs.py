@@ -223,6 +223,4 @@ def test_a_batch_that_was_found_is_that_of_the_run(tmp_path):
     run_folder(tmp_path / "a-1", "a", 1, [0.5, 0.5], config={"batch_size": "auto"})
     (tmp_path / "a-1" / "status.json").write_text('{"batch_size": 32}')
     run_folder(tmp_path / "a-2", "a", 2, [0.5, 0.5], config={"batch_size": 32})
-    before = {"batch_size": "auto", "encoder": {"batch_size": 64}}  # of a run from before there was auto
-    run_folder(tmp_path / "a-3", "a", 3, [0.5, 0.5], config=before)
-    assert [run.config["batch_size"] for run in find([tmp_path]).runs] == [32, 32, 64]
+    assert [run.config["batch_size"] for run in find([tmp_path]).runs] == [32, 32]
