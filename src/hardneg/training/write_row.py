@@ -19,7 +19,7 @@ def write_row(trainer: L.Trainer, metrics: Mapping[str, int | float], step: int 
     """Have every logger write metrics at a step (None: the one just done)."""
     at = trainer.global_step if step is None else step
     for logger in trainer.loggers:
-        logger.log_metrics(metrics, step=at)
+        logger.log_metrics(dict(metrics), step=at)
 
 
 def write_mined(trainer: L.Trainer, source: str, numbers: Mapping[str, float], step: int) -> None:
