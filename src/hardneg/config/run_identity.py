@@ -24,6 +24,7 @@ KEPT_AND_SHOWN = (
     *("encoder.batch_size.", "num_workers.", "checkpoint.", "logger.", "trainer.enable_progress_bar."),
     *("alarms.recall.", "alarms.bm25_queries.", "alarms.random_cosine."),
     *("alarms.idle.", "alarms.above_positive."),
+    "evaluate.compare_with_all.",
 )
 ORDERED = ("negatives", "loss", "filter", "callbacks")  # groups in which the order of the parts matters
 

@@ -17,7 +17,7 @@ from hardneg.config import run_identity
 from hardneg.config.composition import config_dir_words
 from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError, JobFailed
-from hardneg.race.budget import Costs, Plan, costs, seconds_of
+from hardneg.race.budget import AtTheEnd, Costs, Plan, Timing, seconds_of
 from hardneg.race.decide import Rules
 from hardneg.race.executor import Executor
 from hardneg.race.portfolio import Entry, Settings, entries
@@ -54,7 +54,7 @@ def indented(items: Iterable[str], what: str = "") -> str:
 class Race:
     """One race as this process sees it; what is decided is in its `record`, for all that share it.
 
-    `budget` is in seconds, summed over the runs that go at a time.
+    `budget` is in seconds, summed over the runs that go at a time; `end` is what runs at the end do besides.
     """
 
     def __init__(
@@ -65,9 +65,10 @@ class Race:
         executor: Executor,
         record: Record,
         metric: str,
+        end: AtTheEnd,
     ) -> None:
         self.settings, self.folder, self.entries = settings, folder, arms
-        self.executor, self.record, self.metric = executor, record, metric
+        self.executor, self.record, self.metric, self.end = executor, record, metric, end
         self.budget = seconds_of(settings.budget) * executor.n_jobs
         executor.idle = record.idle
 
@@ -91,7 +92,8 @@ class Race:
 
     def costs(self, plan: Plan, rung: int) -> Costs:
         """What the parts of a run cost, by how long arms have taken to a rung."""
-        planned = costs(plan, self.record.timings(), self.rules)
+        timings = self.record.timings()
+        planned = Costs(self.rules, plan.training, Timing.of_arms([timings[name] for name in plan.unit]), self.end)
         taken = self.record.seconds(rung)
         return replace(planned, pace=sum(taken) / len(taken) / planned.rung(rung)) if taken else planned
 
@@ -153,9 +155,17 @@ def open_race(
     record.tie("cache", Path(cfgs[0].cache), OTHER_CACHE.format(folder, cfgs[0].cache))
     auto = [name for name, cfg in zip(arms, cfgs, strict=True) if run_identity.seeks_rate(cfg)]
     arms = with_rates_of(record, folder, arms, auto)
-    race = Race(settings, folder, arms, executor, record, str(cfgs[0].evaluate.best))
+    first_seed = max(int(cfg.seed) for cfg in cfgs) + 1
+    at_the_end = executor.compose(arms[settings.baseline].at_the_end(1, 2, first_seed)).cfg
+    race = Race(settings, folder, arms, executor, record, str(cfgs[0].evaluate.best), end_of(at_the_end))
     note_checks(race, time.monotonic() - began)
-    return race, max(int(cfg.seed) for cfg in cfgs) + 1
+    return race, first_seed
+
+
+def end_of(cfg: DictConfig) -> AtTheEnd:
+    """What a run at the end does besides, by its config."""
+    tested = cfg.split.test is not None or bool(cfg.evaluate.also)
+    return AtTheEnd(tested * (2 if cfg.evaluate.before else 1), bool(cfg.evaluate.compare_with_all))
 
 
 def checked(executor: Executor, arm: Entry) -> DictConfig:

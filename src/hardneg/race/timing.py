@@ -36,9 +36,10 @@ def lengths(race: Race) -> Plan:
 def untimed(race: Race) -> list[Work]:
     """The runs that are left to take the time of."""
     known = race.record.timings()
-    part = {"seconds": TIMED}
     left = [name for name in race.record.racing() if name not in known]
-    return [Work(f"time_{name}", name, tuple(race.entries[name].timed()), part) for name in left]
+    # On a large corpus ranking all documents takes far longer than a look at a subset: one arm is enough.
+    parts = {name: {"seconds": TIMED, "over_all": name == race.baseline} for name in left}
+    return [Work(f"time_{name}", name, tuple(race.entries[name].timed()), parts[name]) for name in left]
 
 
 def _timed(race: Race, work: Work, job: Job, seconds: float) -> None:
@@ -60,9 +61,9 @@ def _timed(race: Race, work: Work, job: Job, seconds: float) -> None:
         # Its start does not count: it makes what the others find in the cache. What theirs take is not known yet.
         first = Timing(**timing)
         alike = dict.fromkeys(record.racing(), replace(first, start=0.0, choice=0.0))
-        left, others = race.left(), (len(alike) - 1) * (TIMED + first.evaluation + first.over_all)
+        left, others = race.left(), (len(alike) - 1) * (TIMED + first.evaluation)
         taken = race.budget - left + others
-        plan(alike, race.rules, race.settings.seeds, left, race.executor.n_jobs, taken, all_timed=False)
+        plan(alike, race.rules, race.settings.seeds, race.end, left, race.executor.n_jobs, taken, all_timed=False)
 
 
 def _comes_to(job: Job, found: status.Status) -> str:
@@ -102,7 +103,7 @@ def planned(race: Race) -> Plan:
             left_out = record.left_out()
             timings = {name: one for name, one in record.timings().items() if name not in left_out}
             left = race.left()
-            made = plan(timings, rules, race.settings.seeds, left, race.executor.n_jobs, race.budget - left)
+            made = plan(timings, rules, race.settings.seeds, race.end, left, race.executor.n_jobs, race.budget - left)
             known = asdict(made)
             record.keep(PLAN, known)
     made = Plan(**known)

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from hardneg.config.run_identity import identity
 from hardneg.errors import JobFailed
-from hardneg.race.budget import Plan
+from hardneg.race.budget import AtTheEnd, Plan
 from hardneg.race.decide import Verdict
 from hardneg.race.executor import Executor
 from hardneg.race.final_runs import FinalRuns, failed_ends, try_again
@@ -37,7 +37,7 @@ def opened(folder, n_jobs=1):
     record = Record(optuna.create_study(direction="maximize"), folder)
     record.enter(ARMS, {"budget": "10m"})
     arms = {name: Entry(name, (), ()) for name in ARMS}
-    return Race(settings, folder, arms, Executor(config, BasicLauncher(), folder), record, "ndcg@10")
+    return Race(settings, folder, arms, Executor(config, BasicLauncher(), folder), record, "ndcg@10", AtTheEnd())
 
 
 def timed(race, *names):
@@ -139,7 +139,7 @@ def test_all_others_that_failed_end_the_race(race):
 def test_a_run_at_the_end_that_failed_is_tried_once_at_each_start_of_the_race(race):
     race.record.report("random", 1, 0.5, 1.0)
     race.record.keep("seconds_end_one", 1.0)
-    plan = Plan(dict.fromkeys(ARMS, 5), training=1.0, cost=1.0, longest=9.0, seeds=1)
+    plan = Plan(dict.fromkeys(ARMS, 5), training=1.0, longest=9.0, seeds=1)
     end = FinalRuns(race, Outcome(race, plan, Verdict("in_batch", "random", ["in_batch", "random"], 0.01, 0.02)), 2)
     random = next(work for work in end.wanted() if work.arm == "random")
     job = Job(0, [], OmegaConf.create(), race.folder / "end" / "random-s2", "random-s2")
