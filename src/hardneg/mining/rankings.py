@@ -128,7 +128,7 @@ def ranked(ranking: Ranking, cache: Path, owner: str | None = None) -> Rankings:
         _put_together(unfinished, blocks, training)
         card = {**ranking.identity(), "queries": len(training.queries), "seconds": seconds}
         (unfinished / "card.json").write_text(json.dumps(card, indent=2))
-        shown = ranking.miner.identity()["miner"]
+        shown = ranking.miner_identity["miner"]
         log.info(
             "ranked %s for %s by %s in %.1f s",
             *(counted(len(ranking.pool), "document"), counted(card["queries"], *QUERIES), shown, seconds),
