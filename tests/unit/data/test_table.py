@@ -215,6 +215,29 @@ def test_bad_rows(tmp_path, reason, line, bad):
 
 
 @pytest.mark.parametrize(
+    ("name", "before", "bad", "line"),
+    [
+        ("x.csv", ["query,positive", 'q,"two', 'lines"'], "a,", 4),
+        ("x.csv", ["query,positive", 'q,"two', 'lines"'], "a,b,c", 4),
+        ("x.csv", ["", "sep=;", "query;positive", "", "q;p", "", ""], "a;", 8),
+        ("x.csv", ["query,positive", 'q,5" pipe', "r,s"], "a,", 4),
+        ("x.tsv", ["query\tpositive", "", 'q\t"p', "r\ts"], "a\t", 5),
+    ],
+)
+def test_bad_rows_are_told_by_the_line_that_they_begin_in(tmp_path, name, before, bad, line):
+    """Not by a count of rows: cells with line breaks and blank lines put the two apart."""
+    path = write(tmp_path / name, [*before, bad])
+    with pytest.raises(DataError, match=rf"{name}:{line}: "):
+        table(path)
+
+
+def test_a_row_behind_one_that_is_left_out_keeps_its_line(tmp_path):
+    path = write(tmp_path / "x.csv", ["query,positive", "a,b,c", "d,e,f", "g,h", "i,", "j,k,l"])
+    with pytest.raises(DataError, match=r"x.csv:5: the row has no positive"):
+        table(path)
+
+
+@pytest.mark.parametrize(
     ("name", "lines", "says"),
     [
         ("x.csv", [], "x.csv:1: the file is empty"),

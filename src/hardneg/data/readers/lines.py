@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -48,10 +48,11 @@ class Complaints:
         self.on_error = on_error
         self.skipped: Counter[str] = Counter()
         self.lists: set[str] = set()  # files that are one JSON list, whose rows are items counted from 0
+        self.starts: dict[str, Callable[[int], int]] = {}  # of files whose rows may span lines: row to its first line
 
     def row(self, source: str | Path, line: int) -> str:
         """Say which row of a file: `line 3`, or `item 3` of a list."""
-        return f"item {line + 1}" if str(source) in self.lists else f"line {line}"
+        return f"item {line + 1}" if str(source) in self.lists else f"line {self._start(source, line)}"
 
     def place(self, source: str | Path, line: int) -> str:
         """Say where a row is, as an error begins: `source:3`, or `source: item 3` of a list.
@@ -61,7 +62,12 @@ class Complaints:
         path = Path(source)
         if path.suffix == ".parquet" and path.parent.parent.name == HANDED_IN:
             return f"{path.stem}, row {line} (from 0)"
-        return f"{source}: {self.row(source, line)}" if str(source) in self.lists else f"{source}:{line}"
+        if str(source) in self.lists:
+            return f"{source}: {self.row(source, line)}"
+        return f"{source}:{self._start(source, line)}"
+
+    def _start(self, source: str | Path, line: int) -> int:
+        return self.starts[str(source)](line) if str(source) in self.starts else line
 
     def about(self, source: str | Path, line: int, bad: BadRow) -> None:
         """Raise `DataError` beginning with the row's place, or count the row as skipped."""
