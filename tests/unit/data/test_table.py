@@ -6,7 +6,9 @@ import gzip
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from read_back import check_both_modes, negatives, positives, write
 
 from hardneg.data.readers.beir import Beir
@@ -228,6 +230,13 @@ def test_bad_rows_are_told_by_the_line_that_they_begin_in(tmp_path, name, before
     """Not by a count of rows: cells with line breaks and blank lines put the two apart."""
     path = write(tmp_path / name, [*before, bad])
     with pytest.raises(DataError, match=rf"{name}:{line}: "):
+        table(path)
+
+
+def test_a_row_of_parquet_is_told_as_pandas_counts(tmp_path):
+    path = tmp_path / "x.parquet"
+    parquet.write_table(pa.table({"query": ["a", "b", "c"], "positive": ["A", "", "C"]}), path)
+    with pytest.raises(DataError, match=r"x.parquet: row 1 \(from 0\): 'positive' is empty"):
         table(path)
 
 

@@ -18,6 +18,7 @@ from hardneg.system.progress import progress
 log = logging.getLogger(__name__)
 
 ON_ERROR = ("raise", "skip")
+COLUMNAR = (".parquet", ".arrow", ".feather")  # formats without lines, whose rows count from 0, as in pandas
 LOOK = 4096  # lines between two looks at how far a file is
 
 
@@ -51,18 +52,20 @@ class Complaints:
         self.starts: dict[str, Callable[[int], int]] = {}  # of files whose rows may span lines: row to its first line
 
     def row(self, source: str | Path, line: int) -> str:
-        """Say which row of a file: `line 3`, or `item 3` of a list."""
+        """Say which row of a file: `line 3`, `item 3` of a list, or `row 3 (from 0)` of a format without lines."""
+        if Path(source).suffix.lower() in COLUMNAR:
+            return f"row {line} (from 0)"
         return f"item {line + 1}" if str(source) in self.lists else f"line {self._start(source, line)}"
 
     def place(self, source: str | Path, line: int) -> str:
-        """Say where a row is, as an error begins: `source:3`, or `source: item 3` of a list.
+        """Say where a row is, as an error begins: `source:3`, or `source: item 3` of a file whose rows are not lines.
 
         Of a table that was handed in from Python: `train, row 3 (from 0)`, as its user does not know our file of it.
         """
         path = Path(source)
         if path.suffix == ".parquet" and path.parent.parent.name == HANDED_IN:
-            return f"{path.stem}, row {line} (from 0)"
-        if str(source) in self.lists:
+            return f"{path.stem}, {self.row(path, line)}"
+        if str(source) in self.lists or path.suffix.lower() in COLUMNAR:
             return f"{source}: {self.row(source, line)}"
         return f"{source}:{self._start(source, line)}"
 
