@@ -37,6 +37,13 @@ def bad_rows(skipped: Mapping[str, int]) -> str:
     return f"{counted(number, 'bad row')} ({counts})"
 
 
+def called(source: str | Path) -> str:
+    """What a file is called: by its path, but `train` where it is ours of a table that was handed in from Python."""
+    path = Path(source)
+    ours = path.suffix == ".parquet" and path.parent.parent.name == HANDED_IN
+    return path.stem if ours else str(source)
+
+
 class Complaints:
     """What happens to a bad row: stop with file and line (`raise`), or leave it out and count it (`skip`).
 
@@ -63,8 +70,8 @@ class Complaints:
         Of a table that was handed in from Python: `train, row 3 (from 0)`, as its user does not know our file of it.
         """
         path = Path(source)
-        if path.suffix == ".parquet" and path.parent.parent.name == HANDED_IN:
-            return f"{path.stem}, {self.row(path, line)}"
+        if (named := called(source)) != str(source):
+            return f"{named}, {self.row(path, line)}"
         if str(source) in self.lists or path.suffix.lower() in COLUMNAR:
             return f"{source}: {self.row(source, line)}"
         return f"{source}:{self._start(source, line)}"
