@@ -57,18 +57,15 @@ class MiningRecipe:
 
     def identity(self, ranking: Ranking) -> dict[str, Any]:
         """Name everything: any change makes another store."""
-        named = {
-            "miner": ranking.miner_identity,
+        return {
+            "miner": identity_of(self.miner),
             "depth": self.depth,
             "pool": ranking.pool_name,
             "filters": {name: identity_of(rule) for name, rule in self.filters.items()},
+            "order": list(self.filters),  # some look at what those before them left, and `fingerprint` sorts names
             "teacher": None if self.teacher is None else identity_of(self.teacher),
             "training": ranking.training.fingerprint,
         }
-        # Some filters look at what those before them left, and `fingerprint` sorts names. Names in the order of the
-        # alphabet are left out, so that lists of before are found.
-        order = list(self.filters)
-        return named if order == sorted(order) else {**named, "order": order}
 
 
 def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, owner: str | None = None) -> Store:

@@ -83,16 +83,9 @@ class Ranking:
         """The pool's name in the cache."""
         return "all" if len(self.pool) == len(self.training.data.corpus) else fingerprint(self.pool.tolist())
 
-    @cached_property
-    def miner_identity(self) -> dict[str, Any]:
-        """Name the miner, and that positives outside the pool have scores where rankings of before lack them."""
-        partly = self.miner.newly_scores_outside and len(self.pool) < len(self.training.data.corpus)
-        outside = partly and not np.isin(self.training.known.values, self.pool).all()
-        return identity_of(self.miner) | ({"outside": "scored"} if outside else {})
-
     def identity(self) -> dict[str, Any]:
         """Name everything: any change makes another ranking."""
-        named = {"miner": self.miner_identity, "pool": self.pool_name, "training": self.training.fingerprint}
+        named = {"miner": identity_of(self.miner), "pool": self.pool_name, "training": self.training.fingerprint}
         return {**named, "width": self.width}
 
     def rankings(self, cache: Path) -> Rankings:

@@ -9,7 +9,6 @@ from typing import Any
 from lightning.pytorch.callbacks import EarlyStopping
 
 from hardneg.errors import ConfigError
-from hardneg.preflight.beginnings import only_where_it_begins
 from hardneg.preflight.made import Made
 from hardneg.retrieval.metrics import names_of
 from hardneg.training.dev_subset import SubsetSize
@@ -31,7 +30,6 @@ def check_dev_metrics(made: Made) -> None:
     check_early_stopping(node, made.callbacks, names)
 
 
-@only_where_it_begins
 def check_early_stopping(node: dict[str, Any], callbacks: Mapping[str, Any], names: Sequence[str]) -> None:
     """Raise `ConfigError` for a callback that waits for a dev metric which the run does not measure.
 

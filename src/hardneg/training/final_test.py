@@ -125,7 +125,7 @@ def _facts(
         "precision": evaluate.retriever.precision,
         "steps": trainer.global_step,
         "seconds": round(seconds, 1),
-        "throughput": overall(trainer, folder),
+        "throughput": overall(trainer),
         **({"negatives": told_of} if (told_of := judged(trainer)) else {}),
     }
 

@@ -201,9 +201,7 @@ class Evaluate(L.Callback):
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run could not compute again: the dev curve, the test before training, the subset."""
         before = [_tensors(values) for values in self.before]
-        # With one test set it is written as in earlier versions, which knew only one.
-        first = before if len(before) > 1 else next(iter(before), None)
-        state: dict[str, Any] = {"history": list(self.history), "before": first, "latest": _tensors(self.latest)}
+        state: dict[str, Any] = {"history": list(self.history), "before": before, "latest": _tensors(self.latest)}
         state["since"], state["measured"] = self.since, self._what_is_measured
         if self.subset is not None:
             rows = torch.from_numpy(self.subset.rows)
@@ -213,27 +211,16 @@ class Evaluate(L.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take them up; a run that trains on from another's checkpoint leaves what that one measured otherwise."""
-        self.since = state_dict.get("since", 0)
-        measures = self._what_is_measured
-        measured = state_dict.get("measured", measures)  # earlier versions did not say
+        self.since = state_dict["since"]
+        measured, measures = state_dict["measured"], self._what_is_measured
         if measured["tests"] == measures["tests"]:
-            before = state_dict["before"]
-            kept = [before] if isinstance(before, dict) else before or []
-            self.before = [_arrays(values) for values in kept] if self._of_these_queries(kept) else []
+            self.before = [_arrays(values) for values in state_dict["before"]]
         if measured["dev"] != measures["dev"]:
             return
         self.history, self.latest = state_dict["history"], _arrays(state_dict["latest"])
         if (subset := state_dict.get("subset")) is not None:
             self.subset = DevSubset(subset["rows"].numpy(), subset["counts"], subset["of"])
             self.agreed = state_dict["agreed"]
-
-    def _of_these_queries(self, before: Sequence[Mapping[str, torch.Tensor]]) -> bool:
-        """Whether the test before training was of the queries of now: earlier versions held others out of some sets."""
-        asked = [len(one.data.split(one.split).query_rows) for one in self.tests]
-        same = not before or [len(next(iter(values.values()))) for values in before] == asked
-        if not same:
-            log.warning("the checkpoint's test before training is of other queries than those of now; it is left out")
-        return same
 
     @cached_property
     def _what_is_measured(self) -> dict[str, list[Any]]:
