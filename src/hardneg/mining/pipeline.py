@@ -58,7 +58,7 @@ class MiningRecipe:
     def identity(self, ranking: Ranking) -> dict[str, Any]:
         """Name everything: any change makes another store."""
         return {
-            "miner": identity_of(self.miner),
+            "miner": ranking.miner_identity,
             "depth": self.depth,
             "pool": ranking.pool_name,
             "filters": {name: identity_of(rule) for name, rule in self.filters.items()},
