@@ -12,17 +12,15 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 AUTO, BATCH = "auto", 64  # a batch to be settled; its value until then, for an encoder without a batch_size of its own
-RATE = 0.01  # for `race.with_rates_of` alone
 STATUS = "status.json"  # of a run's folder (`hardneg.runs.status`)
 SHOWING = ("lr_monitor", "model_summary", "device_stats")  # callbacks that change nothing
 KEPT_AND_SHOWN = (
     *("paths.", *(f"callbacks.{name}." for name in SHOWING)),
     *("run_name.", "strategy_name.", "cache.", "data.cache."),
     *("encoder.batch_size.", "num_workers.", "checkpoint.", "logger.", "trainer.enable_progress_bar.", "alarms."),
+    "evaluate.compare_with_all.",
 )
-OTHERS_BATCH = (
-    ".encoder.batch_size"  # of a miner's or a teacher's encoder: `batch_size=auto` takes that of the run's own
-)
+OTHERS_BATCH = ".encoder.batch_size"  # of a miner or a teacher: `batch_size=auto` takes that of the run itself
 ORDERED = ("pairs", "negatives", "loss", "filter", "callbacks")  # groups in which the order of the parts matters
 
 

@@ -83,9 +83,14 @@ class Ranking:
         """The pool's name in the cache."""
         return "all" if len(self.pool) == len(self.training.data.corpus) else fingerprint(self.pool.tolist())
 
+    @cached_property
+    def miner_identity(self) -> dict[str, Any]:
+        """Name the miner; once, as its weights are hashed for it."""
+        return identity_of(self.miner)
+
     def identity(self) -> dict[str, Any]:
         """Name everything: any change makes another ranking."""
-        named = {"miner": identity_of(self.miner), "pool": self.pool_name, "training": self.training.fingerprint}
+        named = {"miner": self.miner_identity, "pool": self.pool_name, "training": self.training.fingerprint}
         return {**named, "width": self.width}
 
     def rankings(self, cache: Path) -> Rankings:
@@ -121,7 +126,7 @@ def ranked(ranking: Ranking, cache: Path, owner: str | None = None) -> Rankings:
         _put_together(unfinished, blocks, training)
         card = {**ranking.identity(), "queries": len(training.queries), "seconds": seconds}
         (unfinished / "card.json").write_text(json.dumps(card, indent=2))
-        shown = ranking.miner.identity()["miner"]
+        shown = ranking.miner_identity["miner"]
         log.info(
             "ranked %s for %s by %s in %.1f s",
             *(counted(len(ranking.pool), "document"), counted(card["queries"], *QUERIES), shown, seconds),

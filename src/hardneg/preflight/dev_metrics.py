@@ -56,5 +56,7 @@ def check_subset(node: dict[str, Any]) -> None:
     if unknown := (subset or {}).keys() - known:
         raise ConfigError(f"evaluate.subset.{min(unknown)} is unknown; it has {', '.join(sorted(known))}")
     SubsetSize(**(subset or {}))
+    if not isinstance(compares := node["evaluate"]["compare_with_all"], bool):
+        raise ConfigError(f"evaluate.compare_with_all={compares!r} must be true or false")
     if documents == "subset" and node["split"]["dev"] is None:
         raise ConfigError("evaluate.documents=subset is of the dev split, and split.dev is null; leave it at all")

@@ -53,8 +53,9 @@ def final_test(
     dev: dict[str, Any] = {}
     tested = _tested(cfg, module, evaluate)
     if evaluate.subset is not None:
-        over_all = evaluate.compare_with_all(module, step)
-        dev = {"documents": evaluate.subset.facts(), "agreement": evaluate.agreed, "all": over_all}
+        dev["documents"] = evaluate.subset.facts()
+    if evaluate.compares:
+        dev |= {"all": evaluate.compare_with_all(module, step), "agreement": evaluate.agreed}
     best = best_dev(evaluate)
     if distributed.rank() == 0:
         module.leave(folder)

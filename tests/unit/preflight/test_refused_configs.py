@@ -47,6 +47,7 @@ pytestmark = pytest.mark.usefixtures("nothing_is_loaded")
         (["evaluate.every_n_epochs=null"], "evaluate.every_n_epochs=None must be a whole number, 1 or more"),
         (["evaluate.documents=some"], "evaluate.documents='some' must be all or subset"),
         (["evaluate.documents=subset", "split.dev=null"], "is of the dev split, and split.dev is null"),
+        (["evaluate.compare_with_all=perhaps"], "evaluate.compare_with_all='perhaps' must be true or false"),
         (["+evaluate.subset.top=3"], "evaluate.subset.top is unknown"),
         (["evaluate.subset.size=-1"], "evaluate.subset.size=-1 must be a whole number"),
         (["remine.every_n_epochs=0"], "remine.every_n_epochs=0 must be a whole number, 1 or more"),

@@ -41,8 +41,9 @@ class Evaluate(L.Callback):
     what checkpoints hold. `tests` are the sets that the run ends with; with `test_before` they are tested before the
     first step too.
 
-    With `choose` dev is ranked over a subset of the documents, chosen before the first step and kept by checkpoints; at
-    the first evaluation after it, and at the end (`compare_with_all`), over all as well, to see how far both agree.
+    With `choose` dev is ranked over a subset of the documents, chosen before the first step and kept by checkpoints;
+    where that `compares`, at the first evaluation after it, and at the end (`compare_with_all`), over all as well, to
+    see how far both agree.
 
     `since` is the step after which evaluations choose best.ckpt: 0, or where a run began from another run's checkpoint.
     """
@@ -67,7 +68,6 @@ class Evaluate(L.Callback):
         self.subset: DevSubset | None = None
         self.agreed: list[dict[str, int | float | str]] = []  # subset and all documents, at two steps of the run
         self.choosing_seconds = 0.0  # how long it took to choose the subset
-        self.over_all_seconds = 0.0  # and, the last time, to rank dev over all documents beside it
         self.history: list[dict[str, int | float]] = []
         self.since = 0
         self.before: list[Values] = []  # of each test set; empty where none was tested
@@ -78,6 +78,11 @@ class Evaluate(L.Callback):
         """The evaluation that best.ckpt is of, of equal ones the first; None if there is none yet."""
         since = [point for point in self.history if point["step"] > self.since]
         return max(since, key=lambda point: point[f"val/{self.best}"], default=None)
+
+    @property
+    def compares(self) -> bool:
+        """Whether a subset is compared with all documents."""
+        return self.subset is not None and self.choose is not None and self.choose.compares
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Choose the subset; test the untrained model, and start the dev curve at 0. A resumed run has all of it."""
@@ -137,7 +142,7 @@ class Evaluate(L.Callback):
         """Evaluate on dev now, and note it; return the means."""
         ranker = self._ranker(trainer, trained)
         values = self._measured(self._dev_run(ranker))
-        if self.subset is not None and not self.agreed:
+        if self.compares and not self.agreed:
             self._compare(trainer.global_step, ranker, values)
         means = self._note(trainer, values)
         if self.subset is None and self.best_point is self.history[-1]:
@@ -150,9 +155,7 @@ class Evaluate(L.Callback):
 
     def _compare(self, step: int, ranker: Any, subset: Values) -> dict[str, float]:
         data, queries = self.retriever.data, self.retriever.data.split(str(self.dev)).query_rows
-        began = time.perf_counter()
-        whole = self._measured(self._dev_run(ranker, all_documents=True))
-        self.over_all_seconds = time.perf_counter() - began
+        whole = self.measure_over_all(ranker)
         means = {name: average(values, queries, data) for name, values in whole.items()}
         one = average(subset[self.best], queries, data)
         found = correlations(subset[self.best], whole[self.best])
@@ -164,6 +167,10 @@ class Evaluate(L.Callback):
                 *(self.best, step, *both.values()),
             )
         return means
+
+    def measure_over_all(self, ranker: Any) -> Values:
+        """The metrics of every dev query over all documents, whatever dev is ranked over in training."""
+        return self._measured(self._dev_run(ranker, all_documents=True))
 
     def _dev_run(self, ranker: Any, all_documents: bool = False) -> Run:
         dev = str(self.dev)
