@@ -27,7 +27,7 @@ from hardneg.errors import DataError
 from hardneg.preflight.config import check_config
 from hardneg.sweep import jobs
 from hardneg.sweep.check_jobs import fixed
-from hardneg.testing import check_data, check_encoder, check_loss
+from hardneg.testing import check_data, check_encoder, check_loss, promises
 
 ROOT = Path(__file__).parents[2]
 FILE = "answers.txt"  # of the guide to own parts
@@ -211,14 +211,18 @@ def test_a_strangers_question_is_one_click_from_the_front_pages(asked, page, sta
 
 
 def test_the_loss_of_the_guide_to_own_parts_holds_its_contract(tmp_path, monkeypatch):
+    """As the study's own tests hold every yaml to it."""
     page = "docs/guides/your_own_parts.md"
-    (code,) = [block for block in blocks(page, "python") if "class MyLoss" in block]
-    (written,) = [block for block in blocks(page, "yaml") if "my_study.loss" in block]
-    (tmp_path / "my_study").mkdir()
-    (tmp_path / "my_study" / "loss.py").write_text(code)
+    (code,) = [block for block in blocks(page, "python") if "class Lead" in block]
+    (written,) = [block for block in blocks(page, "yaml") if "my_study.lead" in block]
+    folder = tmp_path / "my_study"
+    (folder / "conf" / "loss").mkdir(parents=True)
+    (folder / "lead.py").write_text(code)
+    (folder / "conf" / "loss" / "lead.yaml").write_text(written)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("HARDNEG_TARGETS", "my_study.")
-    assert written.startswith("# @package loss.my_loss\n")
+    for promise in promises(folder / "conf"):
+        promise.hold()
     check_loss(classes.build(yaml.safe_load(written)))
 
 

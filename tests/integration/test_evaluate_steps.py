@@ -146,6 +146,14 @@ def test_dev_over_a_subset_is_the_same_after_a_resume_and_the_test_is_over_all(h
         assert of == pytest.approx({name: measured[name] for name in of}, abs=1e-9)
 
 
+def test_a_subset_is_not_compared_with_all_documents_where_that_is_not_wanted(hardneg, small, tmp_path):
+    words = [*small, *SUBSET, "evaluate.compare_with_all=false", "trainer.max_steps=2"]
+    said = hardneg("train", *words, "hydra.run.dir=run").stderr
+    dev = json.loads((tmp_path / "run" / "summary.json").read_text())["dev"]
+    assert dev["documents"]["documents"] == 700 and dev.keys().isdisjoint({"all", "agreement"})
+    assert "on all documents" not in said
+
+
 def test_a_run_whose_best_weights_are_gone_says_what_it_tests(hardneg, small, tmp_path):
     drop = "+callbacks.drop={_target_: interrupts.DropBest}"
     said = hardneg("train", *small, *QUICK, drop, "hydra.run.dir=run").stderr

@@ -57,7 +57,8 @@ def test_the_time_of_a_step_is_taken_and_nothing_is_left_that_could_go_on(hardne
     assert timing["choice"] == timing["over_all"] == 0, "there is no subset"
 
 
-def test_all_documents_beside_a_subset_are_no_part_of_an_evaluation(hardneg, small, tmp_path, monkeypatch):
+@pytest.mark.parametrize("over_all", [True, False])
+def test_all_documents_beside_a_subset_are_ranked_where_asked(hardneg, small, tmp_path, monkeypatch, over_all):
     ranked = Evaluate._dev_run
 
     def slow_over_all(self, ranker, all_documents=False):
@@ -66,8 +67,9 @@ def test_all_documents_beside_a_subset_are_no_part_of_an_evaluation(hardneg, sma
         return ranked(self, ranker, all_documents)
 
     monkeypatch.setattr(Evaluate, "_dev_run", slow_over_all)
-    status.write(tmp_path / "run", state="waiting", race={"seconds": 0.05})
-    words = [*small, *WHOLE, "evaluate.documents=subset", "trainer.max_steps=100000"]
+    status.write(tmp_path / "run", state="waiting", race={"seconds": 0.05, "over_all": over_all})
+    words = [*small, *WHOLE, "evaluate.documents=subset", "evaluate.compare_with_all=false", "trainer.max_steps=100000"]
     hardneg("train", *words, "hydra.run.dir=run")
     timing = status.read(tmp_path / "run")["timing"]
-    assert timing["over_all"] >= 1.0 > timing["evaluation"] and timing["choice"] > 0
+    assert timing["choice"] > 0 and timing["evaluation"] < 1.0
+    assert timing["over_all"] >= 1.0 if over_all else timing["over_all"] == 0.0

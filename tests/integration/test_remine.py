@@ -152,8 +152,7 @@ def test_alarms_are_raised_logged_and_audited(hardneg, small, separate, tmp_path
     strict += ["optimizer.lr=3.0", "logger=[csv,wandb]"]
     said = hardneg("train", *small, *MINED, *strict, *separate("run")).stderr
     assert "ALARM mined: only" in said and "ALARM dev: dev" in said and "audit of the likeliest false negatives" in said
-    for name in ("kept", "hit_rate"):  # the latter is what it was called before
-        assert column(tmp_path / "run", f"alarms/mined/{name}") and column(tmp_path / "run", f"mining/mined/{name}")
+    assert column(tmp_path / "run", "alarms/mined/kept") and column(tmp_path / "run", "mining/mined/kept")
     assert list((tmp_path / "run").glob("audit_step_*.md"))
 
 

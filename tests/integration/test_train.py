@@ -46,7 +46,7 @@ def test_a_run_folder_is_complete_and_agrees_with_itself(hardneg, small, tmp_pat
 
     logged = {key for row in rows(run) for key in row}
     for source in ("in_batch", "bm25", "random"):
-        for metric in ("count", "filtered", "hit_rate", "margin", "loss"):
+        for metric in ("count", "filtered", "kept", "margin", "loss"):
             assert f"negatives/{source}/{metric}" in logged
 
 

@@ -12,7 +12,6 @@ from omegaconf import DictConfig
 
 from hardneg.data.held_out import TRAIN
 from hardneg.data.training_set import TrainingSet
-from hardneg.matrix.telemetry import with_former
 from hardneg.mining.alarm_rules import Thresholds, of_lists
 from hardneg.mining.report import report, show
 from hardneg.mining.score_histograms import draw
@@ -56,7 +55,7 @@ def tell(cfg: DictConfig, folder: Path, name: str, source: Stored, training: Tra
         log.warning("ALARM %s: %s", name, alarm.text)
     (folder / f"{name}.md").write_text(report(name, store, numbers, training, source.pool, cfg.samples), "utf-8")
     draw(folder / f"{name}.png", name, store, source.pool)
-    facts = {"store": store.folder.name, **with_former(numbers), "card": store.card}
+    facts = {"store": store.folder.name, **numbers, "card": store.card}
     (folder / f"{name}.json").write_text(json.dumps(facts, indent=2), "utf-8")
     log.info("%s: store %s, report %s", name, store.folder.name, folder / f"{name}.md")
     if cfg.export.form is not None:

@@ -13,8 +13,6 @@ from hardneg.commands import race
 from hardneg.config import started_with
 from hardneg.config.command_words import as_value, command_line, command_named, in_shell, key_of, plain, quoted
 from hardneg.config.composition import config_dir_words
-from hardneg.config.earlier_configs import CHANGED_DEFAULTS
-from hardneg.config.moved import todays_word
 from hardneg.config.run_summary import SUMMARY, is_complete, read_summary
 from hardneg.errors import ConfigError
 from hardneg.runs import status
@@ -64,7 +62,7 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     run = run.resolve()
     hydra = _hydra_of(run)
     back_to(str(hydra.runtime.cwd))
-    words = [*config_dir_words(hydra), *_from_last(run, _begun_with(run)), f"{RUN_DIR}={quoted(run)}"]
+    words = [*config_dir_words(hydra), *_from_last(run, started_with.words_of(run)), f"{RUN_DIR}={quoted(run)}"]
     return command_named(hydra.job.config_name), words
 
 
@@ -82,10 +80,6 @@ def _hydra_of(run: Path) -> Any:
     return started_with.of_hydra(run, "hydra")
 
 
-def _begun_with(run: Path) -> list[str]:
-    return [todays_word(word) for word in started_with.words_of(run)]
-
-
 def _from_last(run: Path, words: list[str]) -> list[str]:
     """Return the words of a run with those by which it goes on from its last checkpoint, if it has one."""
     last = run / CHECKPOINTS / LAST
@@ -100,7 +94,7 @@ def _another_run(run: Path, changes: Sequence[str]) -> str:
     hydra = _hydra_of(run)
     changed = {key_of(word) for word in changes}
     inside = tuple(f"{key}." for key in changed)  # settings of an option that is not chosen any more
-    begun = [w for w in _begun_with(run) if key_of(w) not in changed and not key_of(w).startswith(inside)]
+    begun = [w for w in started_with.words_of(run) if key_of(w) not in changed and not key_of(w).startswith(inside)]
     words = [*begun, *(_from_here(word, hydra) for word in changes)]
     longer = changed <= LONGER and (run / CHECKPOINTS / LAST).exists()
     words = _from_last(run, words) if longer else words
@@ -131,7 +125,7 @@ def _whole_sweep(folder: Path, changes: Sequence[str]) -> str:
     from hardneg.sweep.jobs_table import rows  # which draws tables
 
     hydra: Any = OmegaConf.load(folder / SWEEP).hydra
-    words = [todays_word(str(word)) for word in (*hydra.overrides.hydra, *hydra.overrides.task)]
+    words = [str(word) for word in (*hydra.overrides.hydra, *hydra.overrides.task)]
     words = [word for word in words if not word.startswith((race.PLACE, "hydra.mode="))]
     what, start = "a sweep", [command_named(hydra.job.config_name), "-m"]
     if race.SWEEPER in words:
@@ -160,7 +154,7 @@ def _verdict(folder: Path) -> str | None:
 
 
 def _as_it_began(run: Path, given: set[str]) -> list[str]:
-    """Words for settings that the run took from a default that may have changed since."""
+    """Words for settings that the run took from a default, which another version may have changed."""
     config = started_with.config_of(run) or OmegaConf.create()
-    found = {key: OmegaConf.select(config, key) for key in CHANGED_DEFAULTS if key not in given}
+    found = {key: OmegaConf.select(config, key) for key in started_with.MAY_CHANGE if key not in given}
     return [f"{key}={value}" for key, value in found.items() if isinstance(value, int | float)]

@@ -98,23 +98,13 @@ def curves(by_arm: Mapping[str, Arm], metrics: Sequence[str]) -> Figure | None:
 @style()
 def sources(by_arm: Mapping[str, Arm]) -> Figure | None:
     """Draw loss and kept share of each negative source over steps, and of mining by round what it kept and found."""
-    keys = sorted({todays(key) for arm in by_arm.values() for run in arm.runs.values() for key in run.logged})
+    keys = sorted({key for arm in by_arm.values() for run in arm.runs.values() for key in run.logged})
     ends = [("negatives/", "/loss"), ("negatives/", "/kept"), ("mining/", "/kept"), ("mining/", "/recall")]
     wanted = [key for start, end in ends for key in keys if key.startswith(start) and key.endswith(end)]
     titles = {_panel(key): key for key in wanted if key.count("/") == 2}
-    panels = {title: lambda run, key=key: _history(run, key) for title, key in titles.items()}
+    panels = {title: lambda run, key=key: run.history(key) for title, key in titles.items()}
     shares = {title for title, key in titles.items() if not key.endswith("/loss")}
     return _over_steps(by_arm, panels, shares, columns=max(1, len(titles) - len(shares)))
-
-
-def todays(key: str) -> str:
-    """Return a metric's name of today: runs of the version before logged `kept` as `hit_rate`."""
-    return f"{key.removesuffix('/hit_rate')}/kept" if key.endswith("/hit_rate") else key
-
-
-def _history(run: FinishedRun, key: str) -> tuple[list[float], list[float]]:
-    names = [name for name in run.logged if todays(name) == key]
-    return run.history(key if key in names or not names else names[0])
 
 
 def _panel(key: str) -> str:

@@ -143,10 +143,6 @@ def flat_config(node: Mapping[str, Any]) -> dict[str, Any]:
     Interpolations are left out: what they stand for is there under its own key.
     """
     leaves = dict(flat(node))
-    chosen = {group: names(node[group]) or "none" for group in ("filter", "callbacks") if group in node}
+    chosen = {group: names(node[group]) or "none" for group in ("pairs", "filter", "callbacks") if group in node}
     kept = {key: value for key, value in leaves.items() if not f"{key}.".startswith(_NO_ARM) and "${" not in str(value)}
-    if not kept.get("pairs", True):  # once there were none
-        del kept["pairs"]
-    elif node.get("pairs"):
-        chosen["pairs"] = names(node["pairs"])
     return kept | chosen

@@ -43,7 +43,8 @@ def _tested(contrast: Contrast | None, margin: bool) -> list[str]:
     mean = rf"\mathbf{{{d.mean:+.3f}}}" if contrast.p < ALPHA else f"{d.mean:+.3f}"
     p = [contrast.p_holm, *[contrast.p_equivalent] * margin]
     shown = [rf"${mean}$ $[{low}, {high}]$", *(_p(value if contrast.tested else None) for value in p)]
-    return [*shown, "/".join(map(str, contrast.wins or ())), "" if contrast.dz is None else f"${contrast.dz:+.2f}$"]
+    dz = number(contrast.dz, "+.2f")
+    return [*shown, "/".join(map(str, contrast.wins or ())), f"${dz}$" if dz else ""]
 
 
 def _p(p: float | None) -> str:

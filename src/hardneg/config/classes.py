@@ -13,7 +13,6 @@ from omegaconf import OmegaConf
 
 from hardneg.config import studies
 from hardneg.config.current_folder import admitted, current_folder
-from hardneg.config.moved import todays, todays_target
 from hardneg.config.refused_arguments import lightnings
 from hardneg.config.value_kinds import check_arguments
 from hardneg.errors import ConfigError, UserError
@@ -32,7 +31,7 @@ def plain(node: Any) -> Any:
 
 def build(node: Any, **extra: Any) -> Any:
     """Make the object that a node with `_target_` describes; raises `ConfigError` for a target that is not allowed."""
-    node = todays(plain(node))
+    node = plain(node)
     if not isinstance(node, dict | list | None):
         raise ConfigError(f"{node!r} stands where a part is described by its _target_; choose one by name, or null")
     for path, inner in targets(node):
@@ -95,8 +94,8 @@ def targets(node: Any, path: str = "") -> Iterator[tuple[str, dict]]:
 
 
 def target_object(node: Mapping[str, Any]) -> Any:
-    """Return what a node's `_target_` names, wherever that is today; raises what importing it does."""
-    return hydra.utils.get_object(todays_target(node["_target_"]))
+    """Return what a node's `_target_` names; raises what importing it does."""
+    return hydra.utils.get_object(node["_target_"])
 
 
 def check_allowed(path: str, node: dict) -> None:
@@ -116,7 +115,7 @@ def check_allowed(path: str, node: dict) -> None:
 def check_target(path: str, node: dict) -> None:
     """Raise `ConfigError` unless the target is allowed, exists and takes the given arguments, of their kinds."""
     check_allowed(path, node)
-    name = todays_target(node["_target_"])
+    name = node["_target_"]
     try:
         callee = target_object(node)
     except Exception as error:

@@ -24,7 +24,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hardneg.config.command_words import key_of
-from hardneg.config.run_identity import data_name, job_folder, of_root
+from hardneg.config.run_identity import data_name, of_root
 from hardneg.config.slips import in_plain_words, near
 from hardneg.config.studies import own_folder
 from hardneg.config.value_kinds import check_bounds, check_settings
@@ -52,7 +52,6 @@ def register_resolvers() -> None:
     register("keys", lambda node: "+".join(node) if node else "none", replace=True)
     register("identity", of_root, replace=True)
     register("data_name", data_name, replace=True)
-    register("job_folder", job_folder, replace=True)
     register("stage", _stage, replace=True)
 
 

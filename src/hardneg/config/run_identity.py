@@ -11,30 +11,24 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from hardneg.config.earlier_configs import LATER_KEYS, in_earlier_form
-from hardneg.config.moved import first_key, first_path
-
 AUTO, BATCH = "auto", 64  # a batch to be settled; its value until then, for an encoder without a batch_size of its own
-RATE = 0.01  # what encoder.lr was before it was auto, and counts as until a rate is settled
 STATUS = "status.json"  # of a run's folder (`hardneg.runs.status`)
 SHOWING = ("lr_monitor", "model_summary", "device_stats")  # callbacks that change nothing
 KEPT_AND_SHOWN = (
     *("paths.", *(f"callbacks.{name}." for name in SHOWING)),
     *("run_name.", "strategy_name.", "cache.", "data.cache."),
-    *("encoder.batch_size.", "num_workers.", "checkpoint.", "logger.", "trainer.enable_progress_bar."),
-    *("alarms.recall.", "alarms.bm25_queries.", "alarms.random_cosine."),
-    *("alarms.idle.", "alarms.above_positive."),
+    *("encoder.batch_size.", "num_workers.", "checkpoint.", "logger.", "trainer.enable_progress_bar.", "alarms."),
+    "evaluate.compare_with_all.",
 )
-ORDERED = ("negatives", "loss", "filter", "callbacks")  # groups in which the order of the parts matters
+OTHERS_BATCH = ".encoder.batch_size"  # of a miner or a teacher: `batch_size=auto` takes that of the run itself
+ORDERED = ("pairs", "negatives", "loss", "filter", "callbacks")  # groups in which the order of the parts matters
 
 
 def flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the leaves of nested mappings under dotted keys; a `_target_` by the path that it was first known by."""
+    """Yield the leaves of nested mappings under dotted keys."""
     if isinstance(node, Mapping) and (node or not prefix):
         for key, value in node.items():
             yield from flat(value, f"{prefix}.{key}" if prefix else str(key))
-    elif prefix.endswith("_target_"):
-        yield prefix, first_path(str(node))
     else:
         # W&B's log writes 1.0 as 1
         yield prefix, int(node) if isinstance(node, float) and node.is_integer() else node
@@ -53,34 +47,28 @@ def settings(cfg: Any, folder: Path | None = None) -> dict[str, Any]:
     """
     node: Any = OmegaConf.to_container(cfg, resolve=False) if OmegaConf.is_config(cfg) else dict(cfg)
     node.pop("hydra", None)
-    node = in_earlier_form(in_numbers(node, folder))
+    node = in_numbers(node, folder)
     if folder is not None and goes_on(node.get("ckpt_path"), folder):
         node["ckpt_path"] = None
-    kept = {first_key(key): value for key, value in flat(node) if not f"{key}.".startswith(KEPT_AND_SHOWN)}
+    counts = {key: value for key, value in flat(node) if not key.endswith(OTHERS_BATCH)}
+    kept = {key: value for key, value in counts.items() if not f"{key}.".startswith(KEPT_AND_SHOWN)}
     if not any("${stage:" in str(value) for value in kept.values()):  # then it only tells where the run lies
         kept.pop("stages", None)
-    kept = {key: value for key, value in kept.items() if key not in LATER_KEYS or value != LATER_KEYS[key]}
-    if not kept.get("evaluate.also"):  # earlier versions had only one test set
-        kept.pop("evaluate.also", None)
-    if node.get("teacher") is None:  # given negatives had no teacher of their own in earlier versions
-        kept.pop("negatives.given.teacher", None)
-    if node.get("pairs"):  # earlier versions had none
-        kept["pairs"] = chosen(node["pairs"])
     return kept | {group: chosen(node[group]) for group in ORDERED if isinstance(node.get(group), Mapping)}
 
 
 def in_numbers(node: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
-    """Return plain settings with numbers for `batch_size=auto` and `encoder.lr=auto`.
+    """Return plain settings with the numbers that `batch_size=auto` and `encoder.lr=auto` have come to in this folder.
 
-    They are those that were found for the run in this folder. Before that, and of a run from before there was `auto`,
-    they are the batch of the encoder and the rate that all had.
+    Until they are found, the batch counts as the encoder's, which it is unless queries or memory are few, and the rate
+    as `auto`.
     """
     encoder = dict(node.get("encoder") or {})
     found = {}
     if node.get("batch_size") == AUTO:
         found["batch_size"] = found_batch_size(folder) or encoder.get("batch_size") or BATCH
     if encoder.get("lr") == AUTO:
-        found["encoder"] = {**encoder, "lr": found_learning_rate(folder) or RATE}
+        found["encoder"] = {**encoder, "lr": found_learning_rate(folder) or AUTO}
     return {**node, **found}
 
 
@@ -148,16 +136,6 @@ def data_name(*, _root_: DictConfig) -> str:
         found = "_".join(_word(part) for part in (found, node.get("subset"), node.get("language")) if part)
     found = found or "+".join(node.get("sets") or ()) or str(node.get("_target_", "none")).rsplit(".", 1)[-1].lower()
     return re.sub(r"[^\w.+-]+", "_", str(found)).strip("_")
-
-
-def job_folder(name: str, before: str, *, _root_: DictConfig) -> str:
-    """Stand for `${job_folder:NAME,BEFORE}`, the folder of a sweep's job: its name and its identity.
-
-    A sweep that was begun when names did not tell the data goes on in the folders that it has, of the name `before`.
-    """
-    own = of_root(_root_=_root_)
-    old = Path(str(_root_.hydra.sweep.dir)) / f"{before}_{own}"
-    return f"{before if old.is_dir() else name}_{own}"
 
 
 def of_root(*, _root_: DictConfig) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 CONFIG, WORDS, HYDRA = (f".hydra/{name}.yaml" for name in ("config", "overrides", "hydra"))
+MAY_CHANGE = ("batch_size", "encoder.lr")  # whose defaults are measured anew; a resumed run keeps what it began with
 
 
 def config_of(folder: Path) -> Any:

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from hardneg.data.dataset import Drawn, Row, TrainingRows
 from hardneg.data.loader import ResumableLoader
-from hardneg.data.same_set_batches import TEMPERED, Order
+from hardneg.data.same_set_batches import Order
 from hardneg.data.sampler import EpochSampler
 from hardneg.data.workers import workers
 from hardneg.matrix.batch import Rows
@@ -72,21 +72,11 @@ class Batches(L.LightningDataModule):
         return batch.to(device, non_blocking=device.type not in ("cpu", "mps"))  # on MPS such copies race
 
     def state_dict(self) -> dict[str, Any]:
-        """The position in the epoch, and which order of a tempered mix it is a position in."""
-        return {**self.loader.position, "tempered": TEMPERED} if self.loader is not None else {}
+        """The position in the epoch."""
+        return dict(self.loader.position) if self.loader is not None else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on at this position, whether or not the loader exists already; warn if it counts in another order."""
+        """Go on at this position, whether or not the loader exists already."""
         self.position = state_dict
-        of_tempered = len(self.order.sets) > 1 and self.order.temper != 1
-        if of_tempered and state_dict.get("tempered") != TEMPERED:
-            done = state_dict.get("handed_out", 0)
-            whole = sum(self.order.batches(self.batch_size * distributed.world_size()))
-            if 0 < done < whole:
-                log.warning(
-                    "this run goes on after %d of the %d batches of an epoch, whose order with data.temper=%g was"
-                    " another when it stopped: until the epoch ends, some queries come again and others are left out",
-                    *(done, whole, self.order.temper),
-                )
         if self.loader is not None:
             self.loader.go_on(state_dict)

@@ -54,7 +54,7 @@ class HoldsOut:
 
 def split_of(query: str, shares: Shares) -> str:
     """Draw a query's split from its text and the seed alone: neither the order nor other rows change it."""
-    salt = shares.seed.to_bytes(8, "big")  # 0 is no salt, as before there was a seed
+    salt = shares.seed.to_bytes(8, "big")
     digest = blake2b(query.strip().encode(), digest_size=8, salt=salt).digest()  # stripped: blanks make no other query
     draw = int.from_bytes(digest, "big") / 2**64
     return "test" if draw < shares.test else "dev" if draw < shares.test + shares.dev else TRAIN

@@ -13,8 +13,6 @@ from hardneg.data.topic_batches import by_topic
 from hardneg.errors import ConfigError
 from hardneg.system.counts_in_words import TRAINING_QUERIES, counted
 
-TEMPERED = 2  # which order a mix with a temper below 1 has, kept in checkpoints; it was another before there was a mark
-
 
 @dataclass(frozen=True)
 class Order:

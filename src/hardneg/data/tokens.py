@@ -162,7 +162,7 @@ class TokenTable:
         folder = built_once(
             cache / "tokens" / key, lambda unfinished: _tokenise(texts, tokeniser, unfinished, what, prompts)
         )
-        cut = Truncation.read(folder / CUT, side.longest)
+        cut = Truncation.read(folder / CUT)
         if said := cut.told(what, "max_length"):
             log.info("%s", said, extra=in_short(cut.in_short(what, "max_length")))
         return cls(

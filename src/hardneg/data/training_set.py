@@ -118,10 +118,8 @@ class TrainingSet:
         """Hash corpus, queries and labels: part of the name of everything mined from them."""
         labels = [self.positives.offsets.tolist(), self.positives.values.tolist()]
         named: list[Any] = [self.data.corpus.fingerprint, self.data.queries.fingerprint, labels]
-        # What not every set has is named only where it is: what was mined before there was such a thing keeps its name.
-        named += [self.data.bounds] if self.data.bounds else []
-        named += [] if self.data.own is None else [{"own": self.data.own.tolist()}]
-        named += [] if self.kept is None else [{"pairs": [self.pairs.offsets.tolist(), self.pairs.values.tolist()]}]
+        named += [self.data.bounds, None if self.data.own is None else self.data.own.tolist()]
+        named += [None if self.kept is None else [self.pairs.offsets.tolist(), self.pairs.values.tolist()]]
         return fingerprint(named)
 
     @property

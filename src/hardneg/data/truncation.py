@@ -55,6 +55,6 @@ class Truncation:
         path.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @classmethod
-    def read(cls, path: Path, limit: int) -> Truncation:
-        """Read what `write` wrote; nothing is known to be cut of tokens from before it was counted."""
-        return cls(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else cls(limit)
+    def read(cls, path: Path) -> Truncation:
+        """Read what `write` wrote."""
+        return cls(**json.loads(path.read_text(encoding="utf-8")))

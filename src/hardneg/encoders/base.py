@@ -151,12 +151,8 @@ class EncoderRecipe(ABC):
         return replace(self, normalize=self.unit_vectors, query=query, document=document)
 
     def embedding_settings(self) -> dict[str, Any]:
-        """The settings that affect an embedding, as plain values.
-
-        Newer settings are left out where they change nothing, so that what earlier versions stored is found.
-        """
-        kept = {key: value for key, value in asdict(self).items() if key not in TRAINING_ONLY}
-        return {key: value for key, value in kept.items() if key not in CAME_LATER or value != CAME_LATER[key]}
+        """The settings that affect an embedding, as plain values."""
+        return {key: value for key, value in asdict(self).items() if key not in TRAINING_ONLY}
 
     @property
     def pools_prompt(self) -> bool:
@@ -207,6 +203,5 @@ class EncoderRecipe(ABC):
         """Make an empty tower of that shape, for a checkpoint's weights; reads no other file."""
 
 
-# Fields of a recipe that change no embedding, and newer ones with the value at which they change none.
+# Fields of a recipe that change no embedding.
 TRAINING_ONLY = ("lr", "batch_size", "dropout", "tokens", "momentum", "freeze", "grad_cache", "matryoshka")
-CAME_LATER = {"dense": (), "revision": None, "trust_remote_code": False, "unpad": False, "include_prompt": True}

@@ -109,7 +109,7 @@ def load(path: str | Path) -> Trained:
 
 
 def _recipe(state: dict[str, Any]) -> EncoderRecipe:
-    """The recipe in a checkpoint; missing settings have their values from before there was `auto`."""
+    """The recipe in a checkpoint; what it leaves open has its defaults, as no model's folder is asked any more."""
     recipe: EncoderRecipe = classes.build(state[KEY]["encoder"])
     return recipe.without_open()
 
@@ -144,8 +144,8 @@ def _opened(path: str | Path, key: str, mmap: bool = False) -> dict[str, Any]:
 def began_with(path: str | Path) -> dict[str, Any]:
     """Return what `auto` stood for in the run of a checkpoint: the encoder's `lr`, and `batch_size`.
 
-    Each only where it is a number: checkpoints of earlier versions have no batch. Empty where there is no such file;
-    raises `ConfigError` for a file that is not a checkpoint.
+    Each only where it is a number: an imported encoder has no batch. Empty where there is no such file; raises
+    `ConfigError` for a file that is not a checkpoint.
     """
     if not Path(path).is_file():
         return {}

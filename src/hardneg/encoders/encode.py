@@ -72,10 +72,7 @@ def encode(
     run = _again(network) if grad_cache and torch.is_grad_enabled() else network
     cuts = list(parts(tokens.lengths, size))
     lengths = getattr(network, "takes_lengths", False)  # they are on the CPU, so this does not wait for the device
-    chosen = (tokens.part(rows) for rows in cuts)
-    found = torch.cat(
-        [run(*part.inputs[:2], part.lengths, *part.inputs[3:]) if lengths else run(*part.inputs) for part in chosen]
-    )
+    found = torch.cat([run(*tokens.part(rows).arguments(lengths)) for rows in cuts])
     back = torch.argsort(torch.cat(cuts)).to(found.device, non_blocking=True)
     return found[back]
 

@@ -22,9 +22,8 @@ class PairTokens(Tokens):
 
     segments: Int[Tensor, "R L"] | None = None
 
-    @property
-    def inputs(self) -> tuple[Tensor | None, ...]:
-        """The inputs of a cross-encoder."""
+    def arguments(self, lengths: bool) -> tuple[Tensor | None, ...]:
+        """The arguments of a cross-encoder, none of which takes lengths."""
         return self.input_ids, self.attention_mask, self.segments
 
     def part(self, rows: Tensor) -> PairTokens:

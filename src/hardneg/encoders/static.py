@@ -96,7 +96,7 @@ class Static(EncoderRecipe):
         return {"rows": int(rows), "dim": int(dim), **tower.beside_weights}
 
     def rebuild(self, architecture: dict[str, Any]) -> StaticTower:
-        """Make a table of that shape; a checkpoint from before the `empty` token existed still averages all tokens."""
+        """Make a table of that shape, which leaves out the tokens that the checkpoint leaves out."""
         tower = StaticTower(architecture["rows"], architecture["dim"], self.unit_vectors)
         tower.adopt(architecture)
         return tower
@@ -127,7 +127,7 @@ class StaticTower(Tower):
         return {key: token for key in LEFT_OUT if (token := getattr(self, key)) is not None}
 
     def adopt(self, architecture: Mapping[str, Any]) -> None:
-        """Leave out the tokens that the checkpoint leaves out; one from before there were any averages all tokens."""
+        """Leave out the tokens that the checkpoint leaves out, if there are any."""
         self.empty, self.unknown = (architecture.get(key) for key in LEFT_OUT)
 
     def forward(self, input_ids: Int[Tensor, "R L"], attention_mask: Bool[Tensor, "R L"]) -> Float[Tensor, "R D"]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from hardneg.errors import ConfigError
@@ -66,13 +65,9 @@ def keep_layers(config: Any, layers: int, model: str) -> None:
     if layers > text.num_hidden_layers:
         raise ConfigError(f"encoder.layers={layers}, but {model!r} has {text.num_hidden_layers}")
     text.num_hidden_layers = layers
-    for key, kinds in kinds_of_layers(vars(text), layers).items():
-        setattr(text, key, kinds)
-
-
-def kinds_of_layers(settings: Mapping[str, Any], layers: int) -> dict[str, list[Any]]:
-    """The settings that list the kind of each layer, cut to `layers` entries: transformers refuses another number."""
-    return {key: value[:layers] for key, value in settings.items() if key.endswith("layer_types") and value}
+    for key, kinds in list(vars(text).items()):
+        if key.endswith("layer_types") and kinds:  # of each layer: transformers refuses another number of them
+            setattr(text, key, kinds[:layers])
 
 
 def save_activations(model: Any) -> None:

@@ -18,7 +18,7 @@ from hardneg.encoders.file_hashes import WEIGHTS, check_hashes
 from hardneg.encoders.folder_json import says_classifier
 from hardneg.encoders.model_folder import ModelFolder
 from hardneg.encoders.pretrained import check_loaded, loading_arguments, locate, unavailable, without_load_report
-from hardneg.encoders.text_model import keep_layers, kinds_of_layers, new_text_model, set_dropout, text_model, text_part
+from hardneg.encoders.text_model import keep_layers, new_text_model, set_dropout, text_model, text_part
 from hardneg.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -72,8 +72,6 @@ def new_model(recipe: Transformer, written: Mapping[str, Any]) -> Any:
     from transformers import AutoConfig
 
     written = {**written, "dtype": "float32"}
-    if recipe.layers is not None:  # checkpoints of earlier versions list the kinds of all the model's layers
-        written |= kinds_of_layers(written, recipe.layers)
     if recipe.trust_remote_code:
         folder = open_folder(recipe)
         holder = folder.base or folder  # adapters have no config of their own

@@ -30,9 +30,13 @@ class Tokens:
 
     @property
     def inputs(self) -> tuple[Tensor | None, ...]:
-        """The inputs of a network, in the order of its arguments."""
-        read = (self.input_ids, self.attention_mask)
-        return read if self.prompt is None else (*read, None, self.prompt)  # without lengths
+        """The arguments of a network that does not take lengths."""
+        return self.arguments(lengths=False)
+
+    def arguments(self, lengths: bool) -> tuple[Tensor | None, ...]:
+        """The arguments of a network, which takes `lengths` or not; where there is a prompt it comes last."""
+        read = (self.input_ids, self.attention_mask, self.lengths if lengths else None, self.prompt)
+        return read if self.prompt is not None else read[:3] if lengths else read[:2]
 
     def part(self, rows: Tensor) -> Tokens:
         """Take these rows (CPU indices) and trim the padding that none of them needs."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Collection
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -14,17 +14,6 @@ from hardneg.matrix.candidates import Candidates
 
 # Of each source, as negatives/<source>/<metric>.
 METRICS = ("count", "filtered", "kept", "above_positive", "margin", "similarity", "loss")
-FORMER = {"hit_rate": "kept"}  # names of the version before, which are still logged
-
-
-def with_former(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Add each metric again under its name of the version before."""
-    again = {key.removesuffix(new) + old: key for old, new in FORMER.items() for key in metrics if _ends(key, new)}
-    return {**metrics, **{old: metrics[key] for old, key in again.items()}}
-
-
-def _ends(key: str, name: str) -> bool:
-    return key.split("/")[-1] == name
 
 
 @runtime_checkable
@@ -74,7 +63,7 @@ def by_source(offered: Candidates, kept: Candidates, losses: Collection[Weighted
             f"negatives/{name}/similarity": kept.scores.masked_fill(~here, 0.0).sum() / count,
             f"negatives/{name}/loss": loss.where(count > 0, torch.nan),
         }
-    return with_former(metrics)
+    return metrics
 
 
 @torch.no_grad()

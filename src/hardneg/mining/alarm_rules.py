@@ -94,7 +94,8 @@ def beside_bm25(miner: Float[np.ndarray, " Q"], bm25: Float[np.ndarray, " Q"], a
     if at.p is None or _p_of_fall(bm25, miner) >= at.p:
         return []
     asked = counted(len(bm25), *QUERIES)
-    text = f"the miner finds {miner.mean():.1%} of the known positives, BM25 {bm25.mean():.1%} ({asked})"
+    # a mean over queries, which the round's recall, of all positives together, need not equal
+    text = f"the miner finds {miner.mean():.1%} of a query's known positives, BM25 {bm25.mean():.1%} (mean of {asked})"
     return [Alarm("worse_than_bm25", f"{text}: BM25's negatives are harder than these, {WEAK}")]
 
 

@@ -92,13 +92,11 @@ class Miner(ABC):
 
     `follows_model`: ranks with the model in training, so that its lists change with the model. `collective`: ranks
     share the work, so that all of them must take part. `needs_average`: ranks with a moving average of the model.
-    `newly_scores_outside`: scores positives outside the pool, which it did not do when caches were first filled.
     """
 
     follows_model: bool = False
     collective: bool = False
     needs_average: bool = False
-    newly_scores_outside: bool = False
 
     @property
     def encoders(self) -> Sequence[EncoderChoice]:

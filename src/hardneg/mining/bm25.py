@@ -49,8 +49,6 @@ class BM25(Miner):
     stopwords: str | None = "en"
     tokens: str = "auto"
 
-    newly_scores_outside = True
-
     def __post_init__(self) -> None:
         if self.k1 < 0 or not 0 <= self.b <= 1:
             raise ConfigError(f"BM25 needs k1 >= 0 and 0 <= b <= 1, got k1={self.k1}, b={self.b}")
@@ -67,11 +65,8 @@ class BM25(Miner):
         check_tokens(self.tokens)
 
     def identity(self) -> dict[str, Any]:
-        """Parameters and the library's version; tokens by blanks are left out, as before there were others."""
-        named = {"miner": "bm25", "bm25s": version("bm25s"), **asdict(self), "tokens": name_of(self.tokens)}
-        if self.tokens in ("auto", "blanks"):
-            del named["tokens"]
-        return named
+        """Parameters, what decides the tokens, and the library's version."""
+        return {"miner": "bm25", "bm25s": version("bm25s"), **asdict(self), "tokens": name_of(self.tokens)}
 
     def ready(self, data: RetrievalData, model: Model | None, cache: Path, device: str = "auto") -> BM25:
         """Return the miner with its way to cut these texts."""

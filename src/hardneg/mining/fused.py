@@ -36,7 +36,6 @@ class Fused(Miner):
         self.follows_model = any(miner.follows_model for miner in miners)
         self.collective = any(miner.collective for miner in miners)
         self.needs_average = any(miner.needs_average for miner in miners)
-        self.newly_scores_outside = any(miner.newly_scores_outside for miner in miners)
 
     @property
     def encoders(self) -> Sequence[EncoderChoice]:

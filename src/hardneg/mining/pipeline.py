@@ -57,18 +57,15 @@ class MiningRecipe:
 
     def identity(self, ranking: Ranking) -> dict[str, Any]:
         """Name everything: any change makes another store."""
-        named = {
+        return {
             "miner": ranking.miner_identity,
             "depth": self.depth,
             "pool": ranking.pool_name,
             "filters": {name: identity_of(rule) for name, rule in self.filters.items()},
+            "order": list(self.filters),  # some look at what those before them left, and `fingerprint` sorts names
             "teacher": None if self.teacher is None else identity_of(self.teacher),
             "training": ranking.training.fingerprint,
         }
-        # Some filters look at what those before them left, and `fingerprint` sorts names. Names in the order of the
-        # alphabet are left out, so that lists of before are found.
-        order = list(self.filters)
-        return named if order == sorted(order) else {**named, "order": order}
 
 
 def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, owner: str | None = None) -> Store:
@@ -99,7 +96,7 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, own
         cut = None if recipe.teacher is None else recipe.teacher.truncation()
         if cut is not None and (said := cut.told("pairs that the teacher scored", "teacher.max_length")):
             log.info("%s", said)
-        log.info("mined %s in %.1f s: store %s", recipe.miner.identity()["miner"], seconds, name)
+        log.info("mined %s in %.1f s: store %s", ranking.miner_identity["miner"], seconds, name)
 
     folder = shared_blocks.built(cache / "stores" / name, work, make, join, together=recipe.shared)
     new = agreement.first(lambda: new)  # joined by rank 0 alone

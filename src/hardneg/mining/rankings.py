@@ -85,10 +85,8 @@ class Ranking:
 
     @cached_property
     def miner_identity(self) -> dict[str, Any]:
-        """Name the miner, and that positives outside the pool have scores where rankings of before lack them."""
-        partly = self.miner.newly_scores_outside and len(self.pool) < len(self.training.data.corpus)
-        outside = partly and not np.isin(self.training.known.values, self.pool).all()
-        return identity_of(self.miner) | ({"outside": "scored"} if outside else {})
+        """Name the miner; once, as its weights are hashed for it."""
+        return identity_of(self.miner)
 
     def identity(self) -> dict[str, Any]:
         """Name everything: any change makes another ranking."""
@@ -128,7 +126,7 @@ def ranked(ranking: Ranking, cache: Path, owner: str | None = None) -> Rankings:
         _put_together(unfinished, blocks, training)
         card = {**ranking.identity(), "queries": len(training.queries), "seconds": seconds}
         (unfinished / "card.json").write_text(json.dumps(card, indent=2))
-        shown = ranking.miner.identity()["miner"]
+        shown = ranking.miner_identity["miner"]
         log.info(
             "ranked %s for %s by %s in %.1f s",
             *(counted(len(ranking.pool), "document"), counted(card["queries"], *QUERIES), shown, seconds),

@@ -43,7 +43,7 @@ class Selection:
     @cached_property
     def card(self) -> dict[str, Any]:
         """The rules, and some of the pairs that they dropped."""
-        return json.loads((self.folder / CARD).read_text("utf-8", "replace"))  # older ones: as the locale had it
+        return json.loads((self.folder / CARD).read_text("utf-8"))
 
     @property
     def counts(self) -> dict[str, int]:

@@ -8,14 +8,13 @@ from hardneg.encoders.base import EncoderRecipe
 from hardneg.errors import ConfigError
 from hardneg.filters.same_set import SameSet, check_sets
 from hardneg.losses.base import VectorLoss, Weighed
-from hardneg.matrix.telemetry import FORMER, METRICS
+from hardneg.matrix.telemetry import METRICS
 from hardneg.mining.alarm_rules import Thresholds
 from hardneg.negatives.base import OfflineSource, OnlineSource
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
 from hardneg.preflight.averaging import averages, check_averaging
-from hardneg.preflight.beginnings import only_where_it_begins
 from hardneg.preflight.dev_metrics import check_dev_metrics, check_subset
 from hardneg.preflight.filters import check_filters
 from hardneg.preflight.losses import check_corrected_alike, check_losses, check_one_teacher, check_warmed_up
@@ -79,7 +78,7 @@ def check_combination(made: Made) -> None:
     check_symmetric_in_blended(made)
     check_queues(node, sources)
     if made.curriculum is not None:
-        check_curriculum(node, made.curriculum, sources, losses)
+        check_curriculum(made.curriculum, sources, losses)
     check_corrected_alike(node, losses, sources, made.curriculum)
     check_frozen(node, made.alone["encoder"])
     check_dev_metrics(made)
@@ -92,7 +91,6 @@ def check_combination(made: Made) -> None:
         )
 
 
-@only_where_it_begins
 def check_queues(node: dict[str, Any], sources: dict[str, Any]) -> None:
     """Raise `ConfigError` for a queue's correction of popularity where it holds documents of several sets."""
     queues = [name for name, source in sources.items() if isinstance(source, Queue) and source.logq]
@@ -160,26 +158,16 @@ def check_swap(node: dict[str, Any], sources: dict[str, Any]) -> None:
             )
 
 
-def check_curriculum(
-    node: dict[str, Any], curriculum: Curriculum, sources: dict[str, Any], losses: dict[str, Weighed]
-) -> None:
+def check_curriculum(curriculum: Curriculum, sources: dict[str, Any], losses: dict[str, Weighed]) -> None:
     """Raise `ConfigError` for a curriculum that does not fit the sources and losses."""
     curriculum.check(sources, losses)
-    check_stages_read(node, curriculum, sources, losses)
+    curriculum.check_read(sources, losses)
     for metric in curriculum.pace.watched:
         group, source, what = (*metric.split("/"), "", "")[:3]
         if group in ("negatives", "mining") and source not in sources:
             raise ConfigError(f"curriculum.pace.metrics names {metric}, of none of negatives=[{','.join(sources)}]")
-        if group == "negatives" and what not in (*METRICS, *FORMER):
+        if group == "negatives" and what not in METRICS:
             raise ConfigError(f"curriculum.pace.metrics names {metric}; of each source there are {', '.join(METRICS)}")
-
-
-@only_where_it_begins
-def check_stages_read(
-    node: dict[str, Any], curriculum: Curriculum, sources: dict[str, Any], losses: dict[str, Weighed]
-) -> None:
-    """Raise `ConfigError` for a part of the training in which no loss reads a source that has negatives."""
-    curriculum.check_read(sources, losses)
 
 
 def check_frozen(node: dict[str, Any], recipe: EncoderRecipe) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 from lightning.pytorch.callbacks import EarlyStopping
 
 from hardneg.errors import ConfigError
-from hardneg.preflight.beginnings import only_where_it_begins
 from hardneg.preflight.made import Made
 from hardneg.retrieval.metrics import names_of
 from hardneg.training.dev_subset import SubsetSize
@@ -31,7 +30,6 @@ def check_dev_metrics(made: Made) -> None:
     check_early_stopping(node, made.callbacks, names)
 
 
-@only_where_it_begins
 def check_early_stopping(node: dict[str, Any], callbacks: Mapping[str, Any], names: Sequence[str]) -> None:
     """Raise `ConfigError` for a callback that waits for a dev metric which the run does not measure.
 
@@ -58,5 +56,7 @@ def check_subset(node: dict[str, Any]) -> None:
     if unknown := (subset or {}).keys() - known:
         raise ConfigError(f"evaluate.subset.{min(unknown)} is unknown; it has {', '.join(sorted(known))}")
     SubsetSize(**(subset or {}))
+    if not isinstance(compares := node["evaluate"]["compare_with_all"], bool):
+        raise ConfigError(f"evaluate.compare_with_all={compares!r} must be true or false")
     if documents == "subset" and node["split"]["dev"] is None:
         raise ConfigError("evaluate.documents=subset is of the dev split, and split.dev is null; leave it at all")

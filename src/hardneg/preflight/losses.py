@@ -14,7 +14,6 @@ from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.live_teacher import learns_live
 from hardneg.negatives.queue import Queue
-from hardneg.preflight.beginnings import only_where_it_begins
 
 
 def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
@@ -42,7 +41,6 @@ def check_losses(losses: dict[str, Any], sources: dict[str, Any]) -> None:
         )
 
 
-@only_where_it_begins
 def check_corrected_alike(
     node: dict[str, Any], losses: dict[str, Any], sources: dict[str, Any], curriculum: Curriculum | None
 ) -> None:
@@ -118,7 +116,6 @@ def check_live_teacher(losses: dict[str, Any], sources: dict[str, Any]) -> None:
             )
 
 
-@only_where_it_begins
 def check_warmed_up(node: dict[str, Any], losses: dict[str, Any], others: Sequence[str]) -> None:
     """Raise `ConfigError` where no loss reads the `others`, the sources that a warm-up trains on."""
     if node["remine"]["warmup_epochs"] and not any(loss.learns_from(others) for loss in losses.values()):
@@ -128,7 +125,6 @@ def check_warmed_up(node: dict[str, Any], losses: dict[str, Any], others: Sequen
         )
 
 
-@only_where_it_begins
 def check_one_teacher(node: dict[str, Any], losses: dict[str, Any], sources: dict[str, Any]) -> None:
     """Raise `ConfigError` where a loss would set negatives against positives that another teacher has scored.
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from hardneg.config.refused_arguments import REFUSED
 from hardneg.errors import ConfigError
-from hardneg.preflight.beginnings import only_where_it_begins
 from hardneg.runs.trial import is_trial
 
 NEED_A_LOGGER = (".LearningRates", ".DeviceStats", ".LearningRateMonitor", ".DeviceStatsMonitor")  # ours, Lightning's
@@ -33,23 +32,14 @@ def check_trainer(node: dict[str, Any]) -> None:
     if limit is not None and limit == 0:
         raise ConfigError("trainer.limit_train_batches=0 leaves nothing to train on; hardneg evaluate ranks alone")
     if node.get("curriculum") and not is_trial(node):  # which need not come as far as a run
-        if limit not in (None, 1):
+        whole = limit is None or (isinstance(limit, float) and limit == 1)  # 1 is one batch, 1.0 the whole epoch
+        if not whole:
             raise ConfigError(EPOCHS_CUT)
-        check_one_batch(node)
     check_compile(node)
     check_logged(node)
     check_effect(node)
 
 
-@only_where_it_begins
-def check_one_batch(node: dict[str, Any]) -> None:
-    """Raise `ConfigError` for epochs of one batch beside a curriculum: 1 is that, and 1.0 is the whole epoch."""
-    limit = node["trainer"].get("limit_train_batches")
-    if isinstance(limit, int) and limit == 1:
-        raise ConfigError(EPOCHS_CUT)
-
-
-@only_where_it_begins
 def check_effect(node: dict[str, Any]) -> None:
     """Raise `ConfigError` for arguments that do nothing here."""
     for key in node["trainer"].keys() & REFUSED.keys():

@@ -68,7 +68,7 @@ class FinalRuns:
 
     def _cost(self) -> float:
         """The seconds of such a run: the mean of those that ended, or else what a whole run has cost recently."""
-        times = [value for key, value in self.record.study.user_attrs.items() if key.startswith("seconds_end_")]
+        times = self.record.seconds_at_the_end()
         return (
             float(np.mean(times)) if times else self.race.costs(self.outcome.plan, self.race.rules.rungs).at_the_end()
         )

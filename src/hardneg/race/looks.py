@@ -39,8 +39,8 @@ class Rungs:
         def behind() -> list[Work]:
             last = rung == self.rules.rungs
             out = []
-            for name, trial in self.record.trials().items():
-                if name in racing and rung not in trial.intermediate_values and "failed" not in trial.user_attrs:
+            for name, arm in self.record.arms().items():
+                if name in racing and rung not in arm.dev and not arm.failed:
                     unit = self.plan.unit[name]
                     part = {} if last else {"until": unit * self.rules.units(rung)}
                     words = tuple(self.race.entries[name].raced(unit, self.rules.whole))
@@ -58,7 +58,7 @@ class Rungs:
             return
         best = self._dev(work.arm, rung)
         self.record.report(work.arm, rung, best.mean, seconds)
-        there = sum(rung in trial.intermediate_values for trial in self.record.trials().values())
+        there = sum(rung in arm.dev for arm in self.record.arms().values())
         reached = next(n for n in range(1, rung + 1) if best.step <= self.plan.unit[work.arm] * self.rules.units(n))
         log.info(
             "rung %d of %d  %-*s  dev %s %.4f%s  %d of %d, %s",
@@ -71,7 +71,7 @@ class Rungs:
 
     def _scores(self, rung: int) -> dict[str, Any]:
         """Dev by query of the arms that have come to a rung; raises `DataError` if their queries are not the same."""
-        arrived = [name for name, trial in self.record.trials().items() if rung in trial.intermediate_values]
+        arrived = [name for name, arm in self.record.arms().items() if rung in arm.dev]
         found = {name: self._dev(name, rung) for name in arrived}
         first = next(iter(found.values()))
         for name, one in found.items():

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from optuna.trial import FrozenTrial
 
 from hardneg.compare.p_values import written
 from hardneg.race.budget import Plan
@@ -36,13 +35,11 @@ class Outcome:
     def runner_up(self) -> str | None:
         """The arm that came furthest beside these two, and of several the best on dev; None where there is no other."""
         others = {
-            name: trial
-            for name, trial in self.race.record.trials().items()
-            if name not in (self.verdict.taken, self.baseline)
-            and trial.intermediate_values
-            and "failed" not in trial.user_attrs  # it would fail again
+            name: arm
+            for name, arm in self.race.record.arms().items()
+            if name not in (self.verdict.taken, self.baseline) and arm.dev and not arm.failed  # it would fail again
         }
-        return max(others, key=lambda name: _standing(others[name]), default=None)
+        return max(others, key=lambda name: others[name].standing, default=None)
 
     def runs_anew(self, first_seed: int) -> list[tuple[Run, ...]]:
         """The runs at the end: first the pairs that the test of a winner needs, then the runner-up.
@@ -71,11 +68,6 @@ class Outcome:
             f"the verdict goes by dev {metric} of {of} that both {said.taken} and {base} were trained on; the test has"
             " no part in it"
         )
-
-
-def _standing(trial: FrozenTrial) -> tuple[int, float]:
-    rung = max(trial.intermediate_values)
-    return rung, trial.intermediate_values[rung]
 
 
 @dataclass(frozen=True)
@@ -109,8 +101,8 @@ def _seed_means(outcome: Outcome, dev: Dev) -> np.ndarray:
     The race's own run tells how much seeds vary, not which arm is better, as the arm was chosen by it.
     """
     seeds = sorted({seed for by_seed in dev.values() for seed in by_seed})
-    trials, last = outcome.race.record.trials(), outcome.race.rules.rungs
-    raced = [trials[name].intermediate_values.get(last, np.nan) for name in dev]
+    arms, last = outcome.race.record.arms(), outcome.race.rules.rungs
+    raced = [arms[name].dev.get(last, np.nan) for name in dev]
     anew = [[by_seed[s].mean if s in by_seed else np.nan for s in seeds] for by_seed in dev.values()]
     return np.column_stack([anew, raced])
 

@@ -13,15 +13,14 @@ from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from hardneg.config import run_identity
 from hardneg.config.composition import config_dir_words
 from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError, JobFailed
-from hardneg.race.budget import Costs, Plan, costs, seconds_of
+from hardneg.race.budget import AtTheEnd, Costs, Plan, Timing, seconds_of
 from hardneg.race.decide import Rules
 from hardneg.race.executor import Executor
 from hardneg.race.portfolio import Entry, Settings, entries
-from hardneg.race.record import BY_LENGTH, LOCKS, PLAN, Record, alone
+from hardneg.race.record import LOCKS, Record, alone
 from hardneg.runs.study import open_study
 from hardneg.sweep.jobs import Job
 from hardneg.system.progress import clock
@@ -54,7 +53,7 @@ def indented(items: Iterable[str], what: str = "") -> str:
 class Race:
     """One race as this process sees it; what is decided is in its `record`, for all that share it.
 
-    `budget` is in seconds, summed over the runs that go at a time.
+    `budget` is in seconds, summed over the runs that go at a time; `end` is what runs at the end do besides.
     """
 
     def __init__(
@@ -65,9 +64,10 @@ class Race:
         executor: Executor,
         record: Record,
         metric: str,
+        end: AtTheEnd,
     ) -> None:
         self.settings, self.folder, self.entries = settings, folder, arms
-        self.executor, self.record, self.metric = executor, record, metric
+        self.executor, self.record, self.metric, self.end = executor, record, metric, end
         self.budget = seconds_of(settings.budget) * executor.n_jobs
         executor.idle = record.idle
 
@@ -91,7 +91,8 @@ class Race:
 
     def costs(self, plan: Plan, rung: int) -> Costs:
         """What the parts of a run cost, by how long arms have taken to a rung."""
-        planned = costs(plan, self.record.timings(), self.rules)
+        timings = self.record.timings()
+        planned = Costs(self.rules, plan.training, Timing.of_arms([timings[name] for name in plan.unit]), self.end)
         taken = self.record.seconds(rung)
         return replace(planned, pace=sum(taken) / len(taken) / planned.rung(rung)) if taken else planned
 
@@ -121,10 +122,8 @@ class Race:
     def check_rivals(self) -> None:
         """Raise `JobFailed` if no arm has raced the baseline, or will; arms that were stopped have."""
         left_out = self.record.left_out()
-        rivals = [
-            trial for name, trial in self.record.trials().items() if name != self.baseline and name not in left_out
-        ]
-        if all("failed" in trial.user_attrs for trial in rivals):
+        rivals = [arm for name, arm in self.record.arms().items() if name != self.baseline and name not in left_out]
+        if all(arm.failed for arm in rivals):
             but = f"{self.baseline} and what comes to the same run as another" if left_out else "the baseline"
             raise JobFailed(f"all arms but {but} have failed")
 
@@ -151,11 +150,17 @@ def open_race(
         record.tie("folder", folder / LOCKS, OTHER_FOLDER.format(record.study.study_name, folder))
     record.enter(own, {**asked, "arms": own, "words": list(arms[settings.baseline].common)})
     record.tie("cache", Path(cfgs[0].cache), OTHER_CACHE.format(folder, cfgs[0].cache))
-    auto = [name for name, cfg in zip(arms, cfgs, strict=True) if run_identity.seeks_rate(cfg)]
-    arms = with_rates_of(record, folder, arms, auto)
-    race = Race(settings, folder, arms, executor, record, str(cfgs[0].evaluate.best))
+    first_seed = max(int(cfg.seed) for cfg in cfgs) + 1
+    at_the_end = executor.compose(arms[settings.baseline].at_the_end(1, 2, first_seed)).cfg
+    race = Race(settings, folder, arms, executor, record, str(cfgs[0].evaluate.best), end_of(at_the_end))
     note_checks(race, time.monotonic() - began)
-    return race, max(int(cfg.seed) for cfg in cfgs) + 1
+    return race, first_seed
+
+
+def end_of(cfg: DictConfig) -> AtTheEnd:
+    """What a run at the end does besides, by its config."""
+    tested = cfg.split.test is not None or bool(cfg.evaluate.also)
+    return AtTheEnd(tested * (2 if cfg.evaluate.before else 1), bool(cfg.evaluate.compare_with_all))
 
 
 def checked(executor: Executor, arm: Entry) -> DictConfig:
@@ -165,18 +170,6 @@ def checked(executor: Executor, arm: Entry) -> DictConfig:
     except (ConfigError, HydraException) as error:
         what = in_plain_words(error) if isinstance(error, HydraException) else error
         raise ConfigError(f"arm {arm.name}: {what}") from error
-
-
-def with_rates_of(record: Record, folder: Path, arms: Mapping[str, Entry], auto: Sequence[str]) -> dict[str, Entry]:
-    """Return the arms with the rate that the race was begun with; `auto` are those that have `encoder.lr=auto` now.
-
-    In a race that was planned before there was `auto` all of them go on with the number that was the default.
-    """
-    trained = any(run_identity.found_learning_rate(folder / "arms" / name) for name in arms)
-    if record.kept(BY_LENGTH) or record.kept(PLAN) is None or trained:
-        return dict(arms)
-    word = f"encoder.lr={run_identity.RATE}"
-    return {name: replace(one, common=(*one.common, word)) if name in auto else one for name, one in arms.items()}
 
 
 def note_checks(race: Race, seconds: float) -> None:

@@ -14,13 +14,13 @@ from filelock import FileLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from hardneg.errors import ConfigError
+from hardneg.race.arm_state import ERROR, IDENTITY, NAME, SECONDS, TIMING, ArmState
 from hardneg.race.budget import Timing
 from hardneg.race.decide import Look
 from hardneg.system.atomic_write import atomic_write
 
 ASKED, PLAN, SAME, LOCKS, TIE = "asked", "plan", "same", "locks", ".shared"
 OF_TIMINGS = ("arms", "words", "baseline")  # what the timings of steps hold for
-BY_LENGTH = "rates_by_length"  # runs of this race may have encoder.lr=auto; in one begun before, it meant a number
 
 
 @contextmanager
@@ -51,7 +51,7 @@ class Stopped(optuna.pruners.BasePruner):
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Whether the last look at this trial stopped it; False where nobody has looked yet."""
         seen = study.user_attrs.get(f"look_{trial.last_step}")
-        return seen is not None and trial.user_attrs["arm"] in (*seen["worse"], *seen["no_time"])
+        return seen is not None and trial.user_attrs[NAME] in (*seen["worse"], *seen["no_time"])
 
 
 class Record:
@@ -75,7 +75,7 @@ class Record:
         place.mkdir(parents=True, exist_ok=True)
         with self.alone():
             own = _name_of(place / TIE)
-            if not self.kept(what):  # empty where an earlier version met a file that was not written yet
+            if self.kept(what) is None:
                 self.keep(what, own)
             if self.kept(what) != own:
                 raise ConfigError(otherwise)
@@ -83,8 +83,6 @@ class Record:
     def enter(self, arms: Mapping[str, list[str]], asked: Mapping[str, Any]) -> None:
         """Enter the arms, or take up a race that was begun; raises `ConfigError` if that was another one."""
         with self.alone():
-            if self.kept(PLAN) is None:  # no arm has trained
-                self.keep(BY_LENGTH, True)
             before = self.kept(ASKED) or {}
             if different := [key for key in asked if key in before and before[key] != asked[key]]:
                 said = "; ".join(f"{key}={before.get(key)} (now {asked[key]})" for key in different)
@@ -93,10 +91,10 @@ class Record:
                 )
             if before != asked:
                 self.keep(ASKED, dict(asked))
-            known = {one.user_attrs.get("arm") for one in self.study.get_trials(deepcopy=False)}
+            known = {one.user_attrs.get(NAME) for one in self.study.get_trials(deepcopy=False)}
             for name in arms:
                 if name not in known:
-                    self.study.ask().set_user_attr("arm", name)
+                    self.study.ask().set_user_attr(NAME, name)
 
     def refuse(self) -> None:
         """Leave it open how long the race is and how it judges, until there is a plan; its arms and timings stay."""
@@ -104,41 +102,38 @@ class Record:
             if self.kept(PLAN) is None:
                 self.keep(ASKED, {key: value for key, value in self.kept(ASKED).items() if key in OF_TIMINGS})
 
-    def trials(self) -> dict[str, FrozenTrial]:
-        """The trial of each arm, as it is now."""
-        return {one.user_attrs["arm"]: one for one in self.study.get_trials() if "arm" in one.user_attrs}
+    def arms(self) -> dict[str, ArmState]:
+        """How far each arm has come by now."""
+        return {one.user_attrs[NAME]: ArmState.of(one) for one in self.study.get_trials() if NAME in one.user_attrs}
 
-    def facts(self, name: str) -> dict[str, Any]:
-        """What was noted of an arm."""
-        return self.trials()[name].user_attrs
-
-    def note(self, name: str, **facts: Any) -> None:
-        """Note something of an arm."""
+    def timed(self, name: str, timing: Timing, identity: str, seconds: float) -> None:
+        """Note how long an arm's steps take, the identity of its run with its batch settled, and what that took."""
         trial = self._trial(name)
-        for key, value in facts.items():
-            trial.set_user_attr(key, value)
+        trial.set_user_attr(f"{SECONDS}0", seconds)
+        trial.set_user_attr(IDENTITY, identity)
+        trial.set_user_attr(TIMING, asdict(timing))  # last: it is timed now
 
     def timings(self) -> dict[str, Timing]:
         """The timings of every arm, also of those that were left out since."""
-        return {n: Timing(**t.user_attrs["timing"]) for n, t in self.trials().items() if "timing" in t.user_attrs}
+        return {name: arm.timing for name, arm in self.arms().items() if arm.timing is not None}
 
     def identities(self) -> dict[str, str]:
-        """The identity of each arm's run when it was timed, its batch settled; earlier versions noted none."""
-        return {n: t.user_attrs["identity"] for n, t in self.trials().items() if "identity" in t.user_attrs}
+        """The identity of each arm's run when it was timed."""
+        return {name: arm.identity for name, arm in self.arms().items() if arm.identity is not None}
 
     def report(self, name: str, rung: int, mean: float, seconds: float) -> None:
         """Note an arm's dev metric at a rung."""
-        self._trial(name).report(mean, rung)
-        self.note(name, **{f"seconds_{rung}": seconds})
+        trial = self._trial(name)
+        trial.report(mean, rung)
+        trial.set_user_attr(f"{SECONDS}{rung}", seconds)
 
     def seconds(self, rung: int) -> list[float]:
         """How long each arm has taken from the rung before to this one."""
-        key = f"seconds_{rung}"
-        return [trial.user_attrs[key] for trial in self.trials().values() if key in trial.user_attrs]
+        return [arm.seconds[rung] for arm in self.arms().values() if rung in arm.seconds]
 
     def racing(self) -> list[str]:
         """The arms that have not stopped."""
-        return [name for name, trial in self.trials().items() if trial.state == TrialState.RUNNING]
+        return [name for name, arm in self.arms().items() if arm.state == TrialState.RUNNING]
 
     def look(self, rung: int) -> Look | None:
         """What was seen at a rung; None where nobody has looked yet."""
@@ -156,8 +151,8 @@ class Record:
 
     def stopped(self, rung: int) -> list[str]:
         """The arms that the look at a rung has stopped and the study still counts as racing."""
-        there = self.trials()
-        return [n for n in self.racing() if there[n].last_step == rung and self._trial(n).should_prune()]
+        there = self.arms()
+        return [n for n in self.racing() if there[n].standing[0] == rung and self._trial(n).should_prune()]
 
     def stop(self, name: str) -> None:
         """Write down that an arm has stopped."""
@@ -169,12 +164,13 @@ class Record:
 
     def finished(self, name: str, value: float) -> None:
         """Tell the study an arm's final dev metric."""
-        self.study.tell(self.trials()[name].number, value, skip_if_finished=True)
+        self.study.tell(self._trial(name), value, skip_if_finished=True)
 
     def failed(self, name: str, error: str) -> None:
         """Note that an arm could not go on."""
-        self.note(name, failed=error)
-        self.study.tell(self.trials()[name].number, state=TrialState.FAIL, skip_if_finished=True)
+        trial = self._trial(name)
+        trial.set_user_attr(ERROR, error)
+        self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
 
     def keep(self, key: str, value: Any) -> None:
         """Note something of the whole race."""
@@ -196,9 +192,13 @@ class Record:
 
     def spent(self) -> float:
         """The seconds of the checks, of all runs that were not cut off, and of idle places beside them."""
-        of_arms = [facts.user_attrs for facts in self.trials().values()]
-        attrs = [*of_arms, self.study.user_attrs]
-        return float(sum(v for one in attrs for key, v in one.items() if key.startswith("seconds_")))
+        of_arms = sum(sum(arm.seconds.values()) for arm in self.arms().values())
+        return float(of_arms + sum(v for key, v in self.study.user_attrs.items() if key.startswith(SECONDS)))
+
+    def seconds_at_the_end(self) -> list[float]:
+        """How long each run at the end took that has ended."""
+        return [v for key, v in self.study.user_attrs.items() if key.startswith(f"{SECONDS}end_")]
 
     def _trial(self, name: str) -> Trial:
-        return Trial(self.study, self.trials()[name]._trial_id)
+        (found,) = (one for one in self.study.get_trials(deepcopy=False) if one.user_attrs.get(NAME) == name)
+        return Trial(self.study, found._trial_id)

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from optuna.trial import FrozenTrial
 
 from hardneg.compare import contrasts, tables
 from hardneg.compare.arms import Arm
@@ -18,6 +17,7 @@ from hardneg.config.run_identity import found_learning_rate
 from hardneg.config.run_summary import SUMMARY, read_summary, write_summary
 from hardneg.mining.alarm_rules import in_words
 from hardneg.race import figure
+from hardneg.race.arm_state import ArmState
 from hardneg.race.final_runs import failed_ends
 from hardneg.race.outcome import Outcome, conclude
 from hardneg.race.portfolio import run_name
@@ -57,7 +57,7 @@ def report(outcome: Outcome, ends: Sequence[tuple[str, int]], seed: int) -> floa
         "verdict": asdict(outcome.verdict),
         "on_other_seeds": None if end.found is None else asdict(end.found),
         "looks": [asdict(seen) for seen in race.record.looks()],
-        "arms": {name: _arm_facts(outcome, name, trial) for name, trial in race.record.trials().items()},
+        "arms": {name: _arm_facts(outcome, name, arm) for name, arm in race.record.arms().items()},
         "dev_at_the_end": {name: {str(s): one.mean for s, one in by_seed.items()} for name, by_seed in dev.items()},
         "failed_at_the_end": failed_ends(race.record),
         "test": tested,
@@ -140,19 +140,18 @@ def _show(
     )
 
 
-def _arm_facts(outcome: Outcome, name: str, trial: FrozenTrial) -> dict[str, Any]:
+def _arm_facts(outcome: Outcome, name: str, arm: ArmState) -> dict[str, Any]:
     race, unit = outcome.race, outcome.plan.unit.get(name)
-    attrs = trial.user_attrs
     return {
         "words": list(race.entries[name].own),
-        "state": trial.state.name.lower(),
-        "error": attrs.get("failed"),
+        "state": arm.state.name.lower(),
+        "error": arm.error,
         "same_as": race.record.left_out().get(name),
         "steps": None if unit is None else unit * race.rules.whole,
-        "timing": attrs.get("timing"),
+        "timing": None if arm.timing is None else asdict(arm.timing),
         "negatives": _negatives(outcome, name),
-        "dev": {str(rung): value for rung, value in sorted(trial.intermediate_values.items())},
-        "seconds": round(sum(v for key, v in attrs.items() if key.startswith("seconds_")), 1),
+        "dev": {str(rung): value for rung, value in sorted(arm.dev.items())},
+        "seconds": round(sum(arm.seconds.values()), 1),
     }
 
 

@@ -36,9 +36,10 @@ def lengths(race: Race) -> Plan:
 def untimed(race: Race) -> list[Work]:
     """The runs that are left to take the time of."""
     known = race.record.timings()
-    part = {"seconds": TIMED}
     left = [name for name in race.record.racing() if name not in known]
-    return [Work(f"time_{name}", name, tuple(race.entries[name].timed()), part) for name in left]
+    # On a large corpus ranking all documents takes far longer than a look at a subset: one arm is enough.
+    parts = {name: {"seconds": TIMED, "over_all": name == race.baseline} for name in left}
+    return [Work(f"time_{name}", name, tuple(race.entries[name].timed()), parts[name]) for name in left]
 
 
 def _timed(race: Race, work: Work, job: Job, seconds: float) -> None:
@@ -47,22 +48,21 @@ def _timed(race: Race, work: Work, job: Job, seconds: float) -> None:
         race.failed(work.arm, error, job)
         return
     found = status.read(job.folder) or {}
-    timing = found["timing"]
-    record.note(work.arm, seconds_0=seconds, identity=_comes_to(job, found), timing=timing)  # last: it is timed now
+    timing = Timing(**found["timing"])
+    record.timed(work.arm, timing, _comes_to(job, found), seconds)
     forget(job)
     known = record.timings()
     log.info(
         "timed  %-*s  %.3g s a step, %.2g s an evaluation of dev  %d of %d",
-        *(max(map(len, race.entries)), work.arm, timing["step"], timing["evaluation"]),
+        *(max(map(len, race.entries)), work.arm, timing.step, timing.evaluation),
         *(len(known), len(record.racing())),
     )
     if len(known) == 1:  # a budget that is far too small is refused at once, as if all arms were like the first
         # Its start does not count: it makes what the others find in the cache. What theirs take is not known yet.
-        first = Timing(**timing)
-        alike = dict.fromkeys(record.racing(), replace(first, start=0.0, choice=0.0))
-        left, others = race.left(), (len(alike) - 1) * (TIMED + first.evaluation + first.over_all)
+        alike = dict.fromkeys(record.racing(), replace(timing, start=0.0, choice=0.0))
+        left, others = race.left(), (len(alike) - 1) * (TIMED + timing.evaluation)
         taken = race.budget - left + others
-        plan(alike, race.rules, race.settings.seeds, left, race.executor.n_jobs, taken, all_timed=False)
+        plan(alike, race.rules, race.settings.seeds, race.end, left, race.executor.n_jobs, taken, all_timed=False)
 
 
 def _comes_to(job: Job, found: status.Status) -> str:
@@ -83,8 +83,8 @@ def leave_out_duplicates(race: Race) -> None:
     record = race.record
     with record.alone():
         known = record.kept(SAME)
-        if known is None:  # one begun by an earlier version, with a plan, goes on as it was
-            known = duplicates(record.identities(), race.baseline) if record.kept(PLAN) is None else {}
+        if known is None:
+            known = duplicates(record.identities(), race.baseline)
             record.keep(SAME, known)
         for name in [name for name in record.racing() if name in known]:  # also those that a kill has left in the race
             record.stop(name)
@@ -102,7 +102,7 @@ def planned(race: Race) -> Plan:
             left_out = record.left_out()
             timings = {name: one for name, one in record.timings().items() if name not in left_out}
             left = race.left()
-            made = plan(timings, rules, race.settings.seeds, left, race.executor.n_jobs, race.budget - left)
+            made = plan(timings, rules, race.settings.seeds, race.end, left, race.executor.n_jobs, race.budget - left)
             known = asdict(made)
             record.keep(PLAN, known)
     made = Plan(**known)

@@ -11,12 +11,10 @@ from hardneg.errors import UserError
 from hardneg.renew.plan import PLACE, Renewal, write_note
 from hardneg.stages.run_stages import say
 
-CLUSTERED = "cluster_positives"  # a key of the limits that notes of earlier versions do not have
-
 
 def limits_of(plan: Plan) -> dict[str, Any]:
     """What decides whether the new model may go live: the gate's limits, and what its interval counts as one draw."""
-    return {**asdict(plan.gate), CLUSTERED: plan.cluster_positives}
+    return {**asdict(plan.gate), "cluster_positives": plan.cluster_positives}
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class Outcome:
     def known(cls, renewal: Renewal, plan: Plan) -> Outcome | None:
         """Return the earlier note, if it was judged by these limits and its builds exist, in the live one's backend."""
         note = renewal.note
-        if "limits" not in note or {CLUSTERED: False} | note["limits"] != limits_of(plan):
+        if note.get("limits") != limits_of(plan):
             return None
         found = cls(renewal, note["old"], note["new"], tuple(note["reasons"]), note["limits"])
         needed = {found.old} if found.reasons else {found.old, found.new}

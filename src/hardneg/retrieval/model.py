@@ -98,8 +98,9 @@ class Model:
 
     def identity(self) -> dict[str, Any]:
         """Everything that determines an embedding: weights, tokens (tokenizer, prompts, lengths, texts), precision."""
-        own = {"weights": weights_hash(self.towers), "tokens": [self.queries.key, self.docs.key]}
-        return {**self.document_identity(), **own}
+        of_documents = self.document_identity()
+        weights = weights_hash(self.towers) if self.recipe.freeze else of_documents["weights"]  # hashed by then
+        return {**of_documents, "weights": weights, "tokens": [self.queries.key, self.docs.key]}
 
     def vectors_name(self, rows: np.ndarray) -> str:
         """The name of a folder with the vectors of these documents, made of everything that determines them."""

@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from hardneg.config import run_identity, started_with
-from hardneg.config.run_summary import is_complete, read_summary
+from hardneg.config.run_summary import is_complete
 from hardneg.errors import ConfigError
 from hardneg.runs import status
 from hardneg.runs.folder import note_setting
@@ -23,9 +23,8 @@ def finished(folder: Path, cfg: DictConfig) -> status.Status | None:
     check_same(folder, cfg)
     if not is_complete(folder):
         return None
-    if (found := status.read(folder)) is None:  # a run from before there was a status
-        return {"state": "done", "result": (read_summary(folder) or {}).get("dev", {}).get("best")}
-    return found if found["state"] == "done" else None
+    found = status.read(folder)
+    return found if found is not None and found["state"] == "done" else None
 
 
 def note_found(cfg: DictConfig, folder: Path) -> None:

@@ -22,11 +22,13 @@ IDS, MEAN = "ids", "mean_"
 class Part:
     """What a race asks of a run: to pause at the step `until`, or to take the time of its steps for `seconds`.
 
-    With neither it goes on to its end. Its dev values are kept query by query in any case.
+    With `over_all` it takes that of ranking dev over all documents too, where dev has a subset. With neither it goes on
+    to its end. Its dev values are kept query by query in any case.
     """
 
     until: int | None = None
     seconds: float | None = None
+    over_all: bool = False
 
 
 @dataclass(frozen=True)

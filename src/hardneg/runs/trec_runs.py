@@ -13,7 +13,6 @@ import numpy as np
 from hardneg.data.readers.fields import number
 from hardneg.data.readers.lines import BadRow, Strict, text_lines
 from hardneg.data.tables import RetrievalData
-from hardneg.errors import DataError
 from hardneg.retrieval.formulas import ordered
 from hardneg.retrieval.metrics import Rankings, Run
 
@@ -24,8 +23,6 @@ WHOLE = re.compile(r"[+-]?\d+")
 BLANK, BLANK_OR_PERCENT = re.compile(r"\s"), re.compile(r"[%\s]")
 # The format cannot hold ids with blanks, which real sets have. A tag that ends in this says that ids are encoded.
 ENCODED = ";ids=percent-encoded"
-
-Row = tuple[str, str, float]  # query, document, score
 
 
 def write_run(path: Path, run: Run, data: RetrievalData, tag: str) -> None:
@@ -51,28 +48,23 @@ def read_run(path: Path) -> Rankings:
     """Read a TREC run file (also .gz): the score decides the order, as it does for trec_eval, not the rank column.
 
     A line is `query Q0 document rank score` and the tag, which is all that follows. Columns are separated by blanks, or
-    by tabs where a line has five or more of them. Ids with blanks are read as `write_run` writes them, and as it wrote
-    them before it encoded them: then ranks that go 1, 2, 3 through each query tell where a document's id ends. A file
-    is read in one of the two ways as a whole.
+    by tabs where a line has five or more of them. Ids with blanks are read as `write_run` writes them.
 
     Raises `DataError` with file and line for too few columns, a rank that is not a whole number, a score that is not
-    finite, and a document that a query has twice; and for a file that could be read in both ways.
+    finite, and a document that a query has twice.
     """
-    tags: set[str] = set()
-    plain, refused = _attempt(path, lambda text: _plain(text, tags))
-    if refused is None and not tags:
-        return _ordered(plain)
-    raw, otherwise = _attempt(path, _with_blanks())
-    if otherwise is None:
-        if refused is None and len(tags) == 1 and raw != plain:  # in either way all lines have one tag
-            raise DataError(
-                f"{path}: can be read with ids that have blanks in them, or with blanks in the tag, and does not say"
-                " which it is; write the blanks of ids as %20 and a tag without blanks that ends in " + repr(ENCODED)
-            )
-        return _ordered(raw)
-    if refused is None:
-        return _ordered(plain)
-    raise otherwise[1] if otherwise[0] > refused[0] else refused[1]
+    found, complaints = dict[str, dict[str, float]](), Strict()
+    for line, text in text_lines(path, complaints):
+        try:
+            query, doc, score = _columns(text)
+            ranked = found.setdefault(query, {})
+            if doc in ranked:
+                what = f"document {doc!r} is ranked twice for query {query!r}"
+                raise BadRow("document twice", what, "keep one of the two lines")
+        except BadRow as bad:
+            complaints.about(path, line, bad)
+        ranked[doc] = score
+    return {query: in_order(scores) for query, scores in found.items()}
 
 
 def in_order(scored: Mapping[str, float]) -> dict[str, float]:
@@ -82,33 +74,8 @@ def in_order(scored: Mapping[str, float]) -> dict[str, float]:
     return dict(zip(docs, scores, strict=True))
 
 
-def _ordered(found: dict[str, dict[str, float]]) -> Rankings:
-    return {query: in_order(scores) for query, scores in found.items()}
-
-
-def _attempt(
-    path: Path, parse: Callable[[str], Row]
-) -> tuple[dict[str, dict[str, float]], tuple[int, DataError] | None]:
-    """Read a whole file in one way; return the scores, or the line at which that failed, and why."""
-    found, line, complaints = dict[str, dict[str, float]](), 0, Strict()
-    try:
-        for line, text in text_lines(path, complaints):
-            try:
-                query, doc, score = parse(text)
-                ranked = found.setdefault(query, {})
-                if doc in ranked:
-                    what = f"document {doc!r} is ranked twice for query {query!r}"
-                    raise BadRow("document twice", what, "keep one of the two lines")
-            except BadRow as bad:
-                complaints.about(path, line, bad)
-            ranked[doc] = score
-    except DataError as error:
-        return {}, (line, error)
-    return found, None
-
-
-def _plain(text: str, tags: set[str]) -> Row:
-    """Read a line whose ids have no blanks: five columns and the tag; adds a tag with blanks to `tags`."""
+def _columns(text: str) -> tuple[str, str, float]:
+    """Read query, document and score of a line: five columns and the tag."""
     tabs = text.count("\t") >= 5
     columns = [column.strip() for column in (text.split("\t", 5) if tabs else text.split(None, 5))]
     count = len(columns) if tabs else len(text.split())
@@ -121,27 +88,9 @@ def _plain(text: str, tags: set[str]) -> Row:
         raise BadRow("columns", "an id is empty", LAYOUT)
     if not WHOLE.fullmatch(rank):
         raise BadRow("rank", f"rank {rank!r} is not a whole number", LAYOUT)
-    if longer:
-        tags.add(tag)
     if tag.endswith(ENCODED):
         query, doc = _decoded(query), _decoded(doc)
     return query, doc, number(score)
-
-
-def _with_blanks() -> Callable[[str], Row]:
-    """Make a reader of lines from before ids were encoded: all have one tag, and each query has ranks 1, 2, 3."""
-    ranks, tags = dict[str, int](), list[str]()
-
-    def parse(text: str) -> Row:
-        for found in re.finditer(" Q0 ", text):
-            query, columns = text[: found.start()], text[found.end() :].rsplit(" ", 3)
-            rank = ranks.get(query, 0) + 1
-            if len(columns) == 4 and columns[1] == str(rank) and columns[3:] == (tags or columns[3:]):
-                ranks[query], tags[:] = rank, columns[3:]
-                return query, columns[0], number(columns[2])
-        raise BadRow("columns", f"{len(text.split())} columns where 6 are expected", LAYOUT)
-
-    return parse
 
 
 def _percent_encoded(text: str) -> str:

@@ -41,9 +41,7 @@ def both(recipe: EncoderRecipe, tokenizer: Tokenizer, towers: Towers, dim: int) 
     if layers := getattr(recipe, "layers_behind", ()):
         kind["dense"] = [f"{layer.activation}{' with its input added' if layer.residual else ''}" for layer in layers]
     query, document = (towers.tower(side) for side in (QUERY, DOCUMENT))
-    if not document.include_prompt:  # named only then, so that indexes from before it existed stay fresh
-        kind["include_prompt"] = False
-    kind |= document.beside_weights
+    kind |= {"include_prompt": document.include_prompt, **document.beside_weights}
     shared = {
         "tokenizer": blake2b(json.dumps(reads, sort_keys=True).encode(), digest_size=16).hexdigest(),
         "pooling": getattr(recipe, "pooling", "mean"),

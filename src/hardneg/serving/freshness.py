@@ -68,10 +68,10 @@ class Freshness:
         """The same with the number of checks where all is fresh."""
         return f"fresh: {self.about} ({counted(len(self.findings), 'check')})" if self.fresh else str(self)
 
-    def require(self) -> None:
-        """Raise `StaleIndex` unless all is fresh."""
+    def require(self, otherwise: str = "") -> None:
+        """Raise `StaleIndex` unless all is fresh; `otherwise` is what else can be done than to mend it."""
         if not self.fresh:
-            raise StaleIndex(f"{self}. To mend it: {self.mend} (allow_stale goes on all the same)")
+            raise StaleIndex(f"{self}. To mend it: {self.mend}{otherwise}")
 
 
 def examine(

@@ -11,10 +11,9 @@ from typing import Any
 
 from hardneg.config.command_words import command_line, to_type
 from hardneg.errors import UserError
-from hardneg.serving.builds import OURS, PLAN, Build, read_plan
+from hardneg.serving.builds import OURS, Build, read_plan
 from hardneg.serving.manifest import NAME, RETIRED
 from hardneg.serving.reader_hold import unheld
-from hardneg.serving.shards import CARD
 from hardneg.system.atomic_write import atomic_write
 from hardneg.system.file_lock import locked
 
@@ -58,18 +57,12 @@ class IndexFolder:
         names = {path.name for path in self.root.iterdir()}  # once more: another process may just be marking it
         if MARK in names:
             return
-        if names and not self._unmarked_index():
+        if names and POINTER not in names:  # with it, it is a copy of an index without its hidden files
             raise UserError(
                 f"index.path={self.root} holds other things than an index ({', '.join(sorted(names)[:3])}); name a new"
                 " or an empty folder"
             )
         (self.root / MARK).write_text("hardneg index keeps this folder, and removes old builds from it\n", "utf-8")
-
-    def _unmarked_index(self) -> bool:
-        """Whether an earlier version of hardneg made this index, or was killed making it."""
-        work = (f"builds/*/{NAME}", f"builds/*/{PLAN}", f"shards/*/{CARD}")
-        parts = (path.parent.name for pattern in work for path in self.root.glob(pattern))
-        return (self.root / POINTER).is_file() or any(OURS.fullmatch(part) for part in parts)
 
     def builds(self) -> list[Build]:
         """The complete builds, oldest first."""

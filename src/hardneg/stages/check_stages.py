@@ -10,8 +10,8 @@ from omegaconf import DictConfig
 
 from hardneg.config import composition
 from hardneg.config.command_words import command_line, key_of, quoted
-from hardneg.config.earlier_configs import CHANGED_DEFAULTS
 from hardneg.config.slips import in_plain_words
+from hardneg.config.started_with import MAY_CHANGE
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config
 from hardneg.preflight.machine import check_machine
@@ -49,7 +49,7 @@ def check_begun(plan: Plan, stage: Stage) -> None:
     # The folder of the stages may change, and a resumed run names its checkpoint, and settings that its yaml has too.
     asked = stage.asked()
     resumed, named = any(o.startswith("ckpt_path=") for o in asked), {key_of(o) for o in stage.overrides}
-    added = {key for key in CHANGED_DEFAULTS if resumed and key not in named}
+    added = {key for key in MAY_CHANGE if resumed and key not in named}
     before, now = ({o for o in given if not _is_place(o)} for given in (asked, stage.overrides))
     before = {o for o in before if key_of(o) not in added}
     if stage.begun and before != now:

@@ -13,7 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from hardneg.config.composition import as_in_a_job, parsed
-from hardneg.config.run_identity import AUTO, BATCH, RATE, identity
+from hardneg.config.run_identity import AUTO, BATCH, identity
 from hardneg.config.run_summary import is_complete
 from hardneg.errors import ConfigError
 from hardneg.runs import status
@@ -87,17 +87,15 @@ def check_folders(jobs: Iterable[Job]) -> None:
 
 
 def _same(one: Job, other: Job) -> str:
-    """Say that two jobs are the same run, and why, where only one of them names its batch or rate."""
-    if (one.cfg.get("batch_size") == AUTO) != (other.cfg.get("batch_size") == AUTO):
-        auto = one if one.cfg.get("batch_size") == AUTO else other
-        number = OmegaConf.select(auto.cfg, "encoder.batch_size", default=BATCH)
-        said = f"batch_size=auto is {number} here (encoder.batch_size), or less where there are few queries or little"
-        said += " memory"
-    elif len({OmegaConf.select(job.cfg, "encoder.lr") for job in (one, other)}) > 1:
-        said = f"encoder.lr=auto is {RATE:g} in short runs (optimizer.lr={RATE:g} is a job of its own)"
-    else:
+    """Say that two jobs are the same run, and why, where only one of them names its batch."""
+    if (one.cfg.get("batch_size") == AUTO) == (other.cfg.get("batch_size") == AUTO):
         return "are the same"
-    return f"are the same as far as can be told before they run: {said}; leave one of the two out"
+    auto = one if one.cfg.get("batch_size") == AUTO else other
+    number = OmegaConf.select(auto.cfg, "encoder.batch_size", default=BATCH)
+    return (
+        f"are the same as far as can be told before they run: batch_size=auto is {number} here (encoder.batch_size), or"
+        " less where there are few queries or little memory; leave one of the two out"
+    )
 
 
 def announce(sweep: Path, jobs: Sequence[Job]) -> None:

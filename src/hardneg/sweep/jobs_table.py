@@ -12,7 +12,6 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from hardneg.config.run_summary import read_summary
 from hardneg.config.started_with import CONFIG
 from hardneg.runs import status
 from hardneg.system.counts_in_words import counted
@@ -56,15 +55,11 @@ def rows(sweep: Path) -> list[Row]:
 
 
 def row(folder: Path) -> Row:
-    """Read one job's folder; a run from before there was a status is judged by its summary."""
-    found = status.read(folder)
-    if found is not None:
+    """Read one job's folder."""
+    if (found := status.read(folder)) is not None:
         return Row(folder, found["name"], found["state"], found)
-    if (summary := read_summary(folder)) is None:
-        # A job that has just begun has a lock before it has a status.
-        return Row(folder, folder.name, "running" if status.held_by_somebody(folder) else "interrupted")
-    facts = {"test": summary.get("test", {}).get("after", {}), "step": summary.get("steps")}
-    return Row(folder, summary.get("name", folder.name), "done", facts)
+    # A job that has just begun has a lock before it has a status.
+    return Row(folder, folder.name, "running" if status.held_by_somebody(folder) else "interrupted")
 
 
 def count(rows: Iterable[Row]) -> str:
@@ -82,7 +77,7 @@ def table(rows: Sequence[Row], width: int, one_line: bool = False) -> Group:
     metrics = {row.best for row in rows}
     metric = f" {metrics.pop()}" if len(metrics) == 1 else ""
     headings = ["job", "state", "step", f"best dev{metric}", f"test{metric}", "time"]
-    facts = [[row.state, _steps(row), _best_dev(row), _number(row, "test"), _time(row)] for row in rows]
+    facts = [[row.state, _steps(row), _number(row, "dev_at_best"), _number(row, "test"), _time(row)] for row in rows]
     called = names(rows)
     if one_line:
         room = width - least_width(["", *headings[1:]], [["", *of_job] for of_job in facts])
@@ -142,13 +137,6 @@ def _steps(row: Row) -> str:
     if step is None:
         return ""
     return str(step) if row.state == "done" or not steps else f"{step}/{steps}"
-
-
-def _best_dev(row: Row) -> str:
-    """The dev metric of its best checkpoint; earlier versions noted the last evaluation, and the best as a result."""
-    if "dev_at_best" not in row.facts and row.facts.get("dev") and row.facts.get("result") is not None:
-        return f"{row.facts['result']:.4f}"
-    return _number(row, "dev_at_best")
 
 
 def _number(row: Row, what: str) -> str:

@@ -33,8 +33,8 @@ def next_step(folder: Path, jobs: Sequence[Row]) -> str | None:
 
 def _of_search(folder: Path, states: Sequence[str], trials: int) -> str | None:
     best, failed = folder / BEST_TRIAL, states.count("failed")
-    written: Any = OmegaConf.load(best) if best.exists() else OmegaConf.create()
-    ended = max(written.get("trials", 0), failed)  # no file where all of them have failed
+    written: Any = OmegaConf.load(best) if best.exists() else {"trials": failed}  # no file where all have failed
+    ended = written["trials"]
     if ended < trials or not {*states} <= {"done", "pruned", "failed"}:
         return None
     said = [f"{failed} of its trials failed, and none is tried again"] if failed else []

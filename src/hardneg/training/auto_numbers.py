@@ -27,8 +27,8 @@ class Auto:
     noted: str
     saved: str
 
-    def began_with(self, cfg: DictConfig, default: int | float) -> int | float | None:
-        """Return the number that a run which goes on began with, `default` where nothing says; None for a new run."""
+    def began_with(self, cfg: DictConfig) -> int | float | None:
+        """Return the number that a run which goes on began with; None for a new run, and where nothing says."""
         if not cfg.get("ckpt_path"):
             return None
         folder = Path(str(cfg.ckpt_path)).resolve().parent.parent
@@ -36,7 +36,7 @@ class Auto:
         if number is None and (written := started_with.config_of(folder)) is not None:
             number = OmegaConf.select(written, self.key)
         if not isinstance(number, int | float):  # as of a checkpoint that was copied from its folder
-            number = checkpoint.began_with(cfg.ckpt_path).get(self.saved, default)
+            number = checkpoint.began_with(cfg.ckpt_path).get(self.saved)
         return number
 
     def settled(self, cfg: DictConfig, folder: Path, number: int | float) -> DictConfig:

@@ -60,8 +60,7 @@ def settle(cfg: DictConfig, folder: Path, order: Order) -> DictConfig:
     """
     if cfg.batch_size != AUTO:
         return cfg
-    asked = _most(cfg.encoder)
-    began = BATCH_SIZE.began_with(cfg, asked)  # before there was `auto` no batch was made smaller for few queries
+    began = BATCH_SIZE.began_with(cfg)
     ranks = distributed.world_size()
     number = planned(AUTO, cfg.encoder, order, ranks) if began is None else int(began)
     smallest = _set_that_caps(order, number, ranks)

@@ -83,12 +83,16 @@ def choose(data: RetrievalData, dev: str, size: SubsetSize, bm25: Run | None, mo
 
 @dataclass(frozen=True)
 class Chooser:
-    """Chooses the subset for the dev split of some data; `bm25` ranks it so deep, null: without BM25."""
+    """Chooses the subset for the dev split of some data; `bm25` ranks it so deep, null: without BM25.
+
+    A run that `compares` ranks dev over all documents too, at its first evaluation and at its end.
+    """
 
     data: RetrievalData
     dev: str
     size: SubsetSize
     bm25: Callable[[int], Run] | None
+    compares: bool
 
     def __call__(self, model: Run | None) -> DevSubset:
         """Choose, by what the model ranks first, `size.model` documents of each query."""

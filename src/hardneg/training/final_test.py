@@ -54,8 +54,9 @@ def final_test(
     dev: dict[str, Any] = {}
     tested = _tested(cfg, module, evaluate)
     if evaluate.subset is not None:
-        over_all = evaluate.compare_with_all(module, step)
-        dev = {"documents": evaluate.subset.facts(), "agreement": evaluate.agreed, "all": over_all}
+        dev["documents"] = evaluate.subset.facts()
+    if evaluate.compares:
+        dev |= {"all": evaluate.compare_with_all(module, step), "agreement": evaluate.agreed}
     best = best_dev(evaluate)
     if distributed.rank() == 0:
         module.leave(folder)
@@ -125,7 +126,7 @@ def _facts(
         "precision": evaluate.retriever.precision,
         "steps": trainer.global_step,
         "seconds": round(seconds, 1),
-        "throughput": overall(trainer, folder),
+        "throughput": overall(trainer),
         **({"negatives": told_of} if (told_of := judged(trainer)) else {}),
     }
 

@@ -143,7 +143,7 @@ def chooser(cfg: DictConfig, retriever: Ranks) -> Chooser:
     def ranked(depth: int) -> Run:
         return baseline_run(classes.build(cfg.evaluate.bm25), data, dev, depth, cache, retriever.seen)
 
-    return Chooser(data, dev, size, None if cfg.evaluate.bm25 is None else ranked)
+    return Chooser(data, dev, size, None if cfg.evaluate.bm25 is None else ranked, cfg.evaluate.compare_with_all)
 
 
 def mining(

@@ -10,7 +10,6 @@ from typing import Any
 from omegaconf import DictConfig
 
 from hardneg.config import classes, run_identity
-from hardneg.config.run_identity import RATE
 from hardneg.data.same_set_batches import Order
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.system import distributed
@@ -31,7 +30,7 @@ def settle_rate(cfg: DictConfig, folder: Path, order: Order) -> DictConfig:
     """
     if not run_identity.seeks_rate(cfg):
         return cfg
-    if (began := LEARNING_RATE.began_with(cfg, RATE)) is not None:  # before there was `auto`
+    if (began := LEARNING_RATE.began_with(cfg)) is not None:
         return LEARNING_RATE.settled(cfg, folder, float(began))
     steps = planned_steps(cfg.trainer, order, cfg.batch_size * distributed.world_size())
     recipe: EncoderRecipe = classes.build(cfg.encoder)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import lightning as L
 
-from hardneg.matrix.telemetry import with_former
 from hardneg.system.screen import in_short
 
 log = logging.getLogger(__name__)
@@ -17,10 +16,10 @@ SAYS = "%s at step %d: %s"
 
 
 def write_row(trainer: L.Trainer, metrics: Mapping[str, int | float], step: int | None = None) -> None:
-    """Have every logger write metrics at a step (None: the one just done), also under names that they had before."""
+    """Have every logger write metrics at a step (None: the one just done)."""
     at = trainer.global_step if step is None else step
     for logger in trainer.loggers:
-        logger.log_metrics(with_former(metrics), step=at)
+        logger.log_metrics(dict(metrics), step=at)
 
 
 def write_mined(trainer: L.Trainer, source: str, numbers: Mapping[str, float], step: int) -> None:

@@ -135,6 +135,12 @@ def test_a_row_that_cannot_be_read_is_told_by_its_place_in_the_table(tmp_path):
         data.load(tmp_path)
 
 
+def test_its_columns_are_told_by_its_place_too(tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        Data.from_pandas(pd.DataFrame(ROWS).assign(rating=1)).load(tmp_path)
+    assert any(said.startswith("train: columns are read as query: question; ") for said in caplog.messages)
+
+
 def test_options_are_those_of_the_reader():
     with pytest.raises(
         ConfigError, match="colums is unknown; there are train, dev, test, corpus, columns, positive_from"

@@ -192,7 +192,7 @@ def test_a_search_is_done_when_as_many_trials_have_ended_as_it_was_asked_for(tmp
     OmegaConf.save(OmegaConf.merge(written, {"hydra": {"sweeper": {"n_trials": 3}}}), folder / "multirun.yaml")
     for name, state in (("one", "done"), ("two", "pruned")):
         status.write(folder / name, name=name, state=state)
-    for best in (None, "trial: 1\n", "trial: 1\ntrials: 2\n"):  # earlier versions did not write how many had ended
+    for best in (None, "trial: 1\ntrials: 2\n"):
         if best is not None:
             (folder / "best.yaml").write_text(best)
         assert "to run all that is missing" in refused(folder)

@@ -70,7 +70,7 @@ def test_what_arms_trained_with_is_said_where_it_differs(tmp_path):
     assert note == f"{said}1,280 x 1.0 (in_batch-infonce); 1,280 x 5.0 (bm25-infonce); 1,600 x 5.0 (random-infonce)."
     shutil.rmtree(tmp_path / "in_batch")
     shutil.rmtree(tmp_path / "random")
-    sweep(tmp_path / "other", {"other": 0.4})  # of before there were such numbers
+    sweep(tmp_path / "other", {"other": 0.4})  # as of W&B logs, which have no such numbers
     assert not any("cost" in note for note in compared(tmp_path).notes)
 
 

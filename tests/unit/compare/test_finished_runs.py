@@ -142,6 +142,12 @@ def test_arms_with_other_filters_are_named_by_their_filters(tmp_path):
     }
 
 
+def test_arms_with_other_rules_for_pairs_are_named_by_their_rules(tmp_path):
+    run_folder(tmp_path / "0", "mined", 1, [1.0], config={"pairs": {}})
+    run_folder(tmp_path / "1", "mined", 1, [1.0], config={"pairs": {"length": {"least": 3}}})
+    assert set(arms(find([tmp_path]).runs)) == {"mined-infonce pairs=none", "mined-infonce pairs=length"}
+
+
 def test_a_part_that_some_leave_out_tells_arms_apart(tmp_path):
     moving = {"curriculum": {"slots": 4, "share": {"bm25": [0, 1]}}}
     for number, config in enumerate([{"curriculum": None}, moving, {"curriculum": None}, moving]):
@@ -208,7 +214,7 @@ def test_runs_are_read_from_offline_logs(tmp_path, logged):
 def test_a_rate_that_was_found_is_that_of_the_run(tmp_path):
     run_folder(tmp_path / "a-1", "a", 1, [0.5, 0.5], config={"encoder": {"lr": "auto"}})
     (tmp_path / "a-1" / "status.json").write_text('{"learning_rate": 0.005}')
-    run_folder(tmp_path / "a-2", "a", 2, [0.5, 0.5], config={"encoder": {"lr": "auto"}})  # .01, from before auto
+    run_folder(tmp_path / "a-2", "a", 2, [0.5, 0.5], config={"encoder": {"lr": 0.01}})
     assert [run.config["encoder.lr"] for run in find([tmp_path]).runs] == [0.005, 0.01]
 
 
@@ -217,6 +223,4 @@ def test_a_batch_that_was_found_is_that_of_the_run(tmp_path):
     run_folder(tmp_path / "a-1", "a", 1, [0.5, 0.5], config={"batch_size": "auto"})
     (tmp_path / "a-1" / "status.json").write_text('{"batch_size": 32}')
     run_folder(tmp_path / "a-2", "a", 2, [0.5, 0.5], config={"batch_size": 32})
-    before = {"batch_size": "auto", "encoder": {"batch_size": 64}}  # of a run from before there was auto
-    run_folder(tmp_path / "a-3", "a", 3, [0.5, 0.5], config=before)
-    assert [run.config["batch_size"] for run in find([tmp_path]).runs] == [32, 32, 64]
+    assert [run.config["batch_size"] for run in find([tmp_path]).runs] == [32, 32]

@@ -25,9 +25,9 @@ def test_the_level_may_be_another():
     assert written(0.012496, 0.0125) == "0.012" and written(0.01255, 0.0126) == "0.01255"
 
 
-def comparison(p: float) -> Comparison:
+def comparison(p: float, dz: float | None = None) -> Comparison:
     found = Difference(float(stats.t.isf(p / 2, 100)), 1.0, 100.0, 3, 50, Components(0.1, 0.1, 0.1))
-    row = Row("bm25", (1, 2, 3), 0.4, 0.01, Contrast(found, True, p_holm=found.p))
+    row = Row("bm25", (1, 2, 3), 0.4, 0.01, Contrast(found, True, p_holm=found.p, dz=dz))
     return Comparison("toy", Plan("ndcg@10"), "in_batch", [row, replace(row, arm="in_batch", contrast=None)], 0)
 
 
@@ -43,3 +43,9 @@ def test_a_table_has_two_digits_of_one_above_the_level():
     table = comparison(0.0501)
     row = tables.cells(table.rows[0], table)
     assert row[-1] == "open" and row.count("0.05") == 2 and ".050" in latex.comparisons([table])
+
+
+def test_a_dz_that_there_is_not_is_no_number_in_latex_either():
+    """Where every query has the same difference, as where two arms find all."""
+    assert "$+0.50$" in latex.comparisons([comparison(0.04, 0.5)])
+    assert "nan" not in latex.comparisons([comparison(0.04, float("nan"))])

@@ -6,7 +6,6 @@ import pytest
 from omegaconf import OmegaConf
 
 from hardneg.config import composition
-from hardneg.config.moved import todays_word
 from hardneg.config.run_identity import identity, settings
 
 CFG = {
@@ -63,114 +62,29 @@ def test_the_folder_of_earlier_stages_counts_only_where_something_of_them_is_tak
         assert (identity(cfg | {"stages": "a"}) == identity(cfg | {"stages": "b"})) is same
 
 
-def test_a_setting_that_was_renamed_or_came_later_leaves_a_run_what_it_was():
-    before, now = {"alarms": {"hit_rate": 0.1, "p": 0.05}}, {"alarms": {"kept": 0.1, "p": 0.05}}
-    later = {"alarms": {**now["alarms"], "recall": 0.2, "bm25_queries": None, "random_cosine": 0.9}}
-    assert identity(CFG | before) == identity(CFG | now) == identity(CFG | later)
-    assert todays_word("alarms.hit_rate=0.2") == "alarms.kept=0.2" and todays_word("seed=1") == "seed=1"
-    bm25 = {"_target_": "hardneg.mining.bm25.BM25", "k1": 1.2}
-    lists = [{"miners": [{**bm25, **more}]} for more in ({}, {"tokens": "auto"}, {"tokens": "pairs"})]
-    names = [identity(CFG | {"negatives": {"fused": {"miner": node}}}) for node in lists]
-    assert names[0] == names[1] != names[2]
+def test_alarms_only_warn():
+    assert identity(CFG | {"alarms": {"kept": 0.1}}) == identity(CFG | {"alarms": {"kept": None, "recall": 0.2}})
 
 
-def test_losses_by_source_came_later_and_count_where_they_are_asked_for():
-    node = {"_target_": "hardneg.losses.infonce.InfoNCE", "weight": 1.0}
-    was, silent, asked = (
-        identity(CFG | {"loss": {"infonce": {**node, **more}}})
-        for more in ({}, {"sources": None, "sets": None, "several": "each", "focal": 0}, {"sources": ["mined"]})
-    )
-    assert was == silent != asked
-    mix = {"_target_": "hardneg.data.mix.Mix", "temper": 1.0}
-    same = identity(CFG | {"data": mix | {"batches": "same_set", "k": {}}})
-    assert identity(CFG | {"data": mix}) == same != identity(CFG | {"data": mix | {"batches": "blended", "k": {}}})
+def test_the_order_of_rules_for_pairs_counts():
+    rules = {"length": {"least": 1}, "language": {"is": "en"}}
+    turned = {key: rules[key] for key in reversed(rules)}
+    assert identity(CFG | {"pairs": rules}) != identity(CFG | {"pairs": turned}) != identity(CFG | {"pairs": {}})
 
 
-def test_evaluation_by_steps_came_later_and_counts_where_it_is_asked_for():
-    before = CFG | {"evaluate": {"every_n_epochs": 1}}
-    assert identity(before) == identity(CFG | {"evaluate": {"every_n_epochs": 1, "every_n_steps": None}})
-    assert identity(before) != identity(CFG | {"evaluate": {"every_n_epochs": 1, "every_n_steps": 50}})
-    subset = {"bm25": 100, "model": 100, "size": 10_000, "seed": 0}
-    now = {"every_n_epochs": 1, "every_n_steps": None, "documents": "all", "subset": subset}
-    assert identity(before) == identity(CFG | {"evaluate": now})
-    assert identity(before) != identity(CFG | {"evaluate": now | {"documents": "subset"}})
+def test_a_rate_is_open_until_it_is_found(tmp_path):
+    auto, given = (CFG | {"encoder": {"lr": rate}} for rate in ("auto", 0.01))
+    assert identity(auto, tmp_path) == identity(auto) != identity(given)
+    (tmp_path / "status.json").write_text('{"learning_rate": 0.01}')
+    assert identity(auto, tmp_path) == identity(given)
 
 
-TRANSFORMER = {
-    "_target_": "hardneg.encoders.transformer.Transformer",
-    "pooling": "mean",
-    "normalize": True,
-    "query": {"_target_": "hardneg.data.tokens.Side", "prompt": "", "max_length": 64},
-    "document": {"_target_": "hardneg.data.tokens.Side", "prompt": "", "max_length": 128},
-}
-
-
-def opened(node):
-    """The same with every value left to the model's folder, as conf/ has it today."""
-    sides = {side: {**node[side], "prompt": "auto", "max_length": "auto"} for side in ("query", "document")}
-    later = {"dense": "auto", "revision": None, "trust_remote_code": False}
-    return {**node, "pooling": "auto", "normalize": "auto", **sides, **later}
-
-
-def test_a_run_with_a_plain_folder_is_the_one_that_it_was_before_settings_could_be_auto(tmp_path):
-    plain = TRANSFORMER | {"model": str(tmp_path)}
-    was = identity(CFG | {"encoder": plain})
-    assert was == identity(CFG | {"encoder": opened(plain)})
-    assert was == identity(CFG | {"encoder": plain | {"dense": None, "revision": None, "trust_remote_code": False}})
-    assert was != identity(CFG | {"encoder": opened(plain) | {"pooling": "cls"}})
-    assert was != identity(CFG | {"encoder": opened(plain) | {"trust_remote_code": True}})
-    miner = {"mined": {"miner": {"encoder": plain}}}
-    opened_miner = {"mined": {"miner": {"encoder": opened(plain)}}}
-    assert identity(CFG | {"negatives": miner}) == identity(CFG | {"negatives": opened_miner})
-
-
-@pytest.mark.parametrize("model", ["here", "owner/name"])
-def test_a_run_with_a_model_that_says_more_is_another_under_auto(model, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "here").mkdir()
-    (tmp_path / "here/modules.json").write_text("[]")
-    node = TRANSFORMER | {"model": model}
-    assert identity(CFG | {"encoder": node}) != identity(CFG | {"encoder": opened(node)})
-    assert identity(CFG | {"encoder": node}) == identity(CFG | {"encoder": node | {"dense": None}})
-    assert identity(CFG | {"encoder": node}) != identity(CFG | {"encoder": opened(node) | SAME_SIDES})
-    # A node that names the model alone meant the old defaults, and means the folder's now.
-    alone = {"_target_": TRANSFORMER["_target_"], "model": model}
-    assert identity(CFG | {"encoder": alone}) == identity(CFG | {"encoder": opened(alone | SIDES)})
-
-
-def test_minilm_says_nothing_new_but_its_length():
-    node = TRANSFORMER | {"model": "minilm"}
-    was = identity(CFG | {"encoder": node})
-    assert was == identity(CFG | {"encoder": opened(node) | SAME_SIDES})
-    assert was != identity(CFG | {"encoder": opened(node)})
-
-
-SAME_SIDES = {side: TRANSFORMER[side] | {"prompt": "auto"} for side in ("query", "document")}
-SIDES = {side: {} for side in ("query", "document")}
-
-
-def test_the_shipped_encoders_keep_their_identity():
-    """What encoder=minilm composed to before any key could be auto."""
-    from confs import compose
-
-    now = composition.OmegaConf.to_container(compose("encoder=minilm", "logger=csv"))["encoder"]
-    later = ("dense", "revision", "trust_remote_code", "unpad")
-    before = {key: value for key, value in now.items() if key not in later}
-    assert {**before, **TRANSFORMER, "model": "minilm"} == before
-    assert identity(CFG | {"encoder": now}) == identity(CFG | {"encoder": before})
-
-
-def test_a_run_that_is_not_compiled_is_the_one_from_before_it_could_be():
-    assert identity(CFG | {"trainer": {**CFG["trainer"], "compile": False}}) == identity(CFG)
-    assert identity(CFG | {"trainer": {**CFG["trainer"], "compile": True}}) != identity(CFG)
-
-
-def test_auto_counts_as_the_encoders_batch_and_leaves_runs_of_the_old_default_what_they_were():
+def test_auto_counts_as_the_encoders_batch():
     encoder = {"_target_": "hardneg.encoders.transformer.Transformer", "model": "minilm", "lr": 2e-5}
-    before = CFG | {"batch_size": 64, "encoder": encoder}
-    now = CFG | {"batch_size": "auto", "encoder": {**encoder, "batch_size": 64}}
-    assert identity(before) == identity(now) == identity(CFG | {"batch_size": "auto", "encoder": encoder})
-    assert identity(now) != identity(CFG | {"batch_size": "auto", "encoder": {**encoder, "batch_size": 256}})
+    given = CFG | {"batch_size": 64, "encoder": encoder}
+    auto = CFG | {"batch_size": "auto", "encoder": {**encoder, "batch_size": 64}}
+    assert identity(given) == identity(auto) == identity(CFG | {"batch_size": "auto", "encoder": encoder})
+    assert identity(auto) != identity(CFG | {"batch_size": "auto", "encoder": {**encoder, "batch_size": 256}})
     assert identity(CFG | {"batch_size": 32, "encoder": {**encoder, "batch_size": 64}}) == identity(
         CFG | {"batch_size": 32, "encoder": {**encoder, "batch_size": 8}}
     ), "where the batch is given, the encoder's is not taken"

@@ -11,7 +11,6 @@ import pytrec_eval
 import torch
 from omegaconf import OmegaConf
 
-from hardneg.config.run_identity import identity
 from hardneg.data.dataset import Collate, TrainingRows
 from hardneg.data.mix import Mix
 from hardneg.data.readers.beir import Beir
@@ -159,12 +158,6 @@ def test_a_set_without_any_is_what_it_was(tmp_path):
     assert data.own is None and seen(data, None) is None
     assert TrainingSet(data).fingerprint == TrainingSet(kept).fingerprint
     assert data.fingerprint("test") == kept.fingerprint("test")
-
-
-def test_the_default_leaves_a_runs_name_as_it_was():
-    node = {"data": {"_target_": "hardneg.data.readers.beir.Beir", "path": "x"}}
-    assert identity({"data": {**node["data"], "own_documents": "leave_out"}}) == identity(node)
-    assert identity({"data": {**node["data"], "own_documents": "keep"}}) != identity(node)
 
 
 def test_metrics_of_a_query_that_finds_only_itself_are_zero(data):

@@ -116,27 +116,6 @@ def test_a_set_that_fills_no_batch_is_refused():
         loader.train_dataloader()
 
 
-@pytest.mark.parametrize("loaded_first", [True, False])
-def test_a_position_in_the_order_that_a_tempered_mix_had_before_is_told(caplog, loaded_first):
-    rows = TrainingRows(make_training([(0, 0)]), Mixture({}, ("positive",), seed=1))
-
-    def warned(state, temper=0.5, sets=SIZES):
-        caplog.clear()
-        batches = Batches(rows, list, batch_size=2, seed=1, order=Order(sets, temper))
-        if not loaded_first:
-            batches.train_dataloader()
-        batches.load_state_dict(state)
-        return caplog.messages[-1] if "goes on after" in caplog.text else ""
-
-    before = {"epoch": 1, "handed_out": 3}
-    assert "after 3 of the 17 batches of an epoch, whose order with data.temper=0.5 was another" in warned(before)
-    assert not warned(before, temper=1.0) and not warned(before, sets={"only": 36})
-    assert not warned({}) and not warned({"epoch": 1, "handed_out": 17}) and not warned({"epoch": 1, "handed_out": 0})
-    now = Batches(rows, list, batch_size=2, seed=1, order=Order(SIZES, 0.5))
-    now.train_dataloader().handed_out = 3
-    assert now.state_dict()["handed_out"] == 3 and not warned(now.state_dict())
-
-
 @pytest.mark.parametrize(("temper", "counts"), [(1.0, [21, 5, 10]), (0.0, [12, 12, 12])])
 def test_blended_batches_hold_several_sets_in_the_same_proportion(temper, counts):
     sampler = EpochSampler(36, 6, 7, order=Order(SIZES, temper, blended=True))

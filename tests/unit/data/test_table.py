@@ -6,7 +6,9 @@ import gzip
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from read_back import check_both_modes, negatives, positives, write
 
 from hardneg.data.readers.beir import Beir
@@ -212,6 +214,36 @@ def test_bad_rows(tmp_path, reason, line, bad):
     check_both_modes(
         lambda mode: Table(str(path), on_error=mode, dev_share=0, test_share=0), f"{path}:{line}: ", reason
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "bad", "line"),
+    [
+        ("x.csv", ["query,positive", 'q,"two', 'lines"'], "a,", 4),
+        ("x.csv", ["query,positive", 'q,"two', 'lines"'], "a,b,c", 4),
+        ("x.csv", ["", "sep=;", "query;positive", "", "q;p", "", ""], "a;", 8),
+        ("x.csv", ["query,positive", 'q,5" pipe', "r,s"], "a,", 4),
+        ("x.tsv", ["query\tpositive", "", 'q\t"p', "r\ts"], "a\t", 5),
+    ],
+)
+def test_bad_rows_are_told_by_the_line_that_they_begin_in(tmp_path, name, before, bad, line):
+    """Not by a count of rows: cells with line breaks and blank lines put the two apart."""
+    path = write(tmp_path / name, [*before, bad])
+    with pytest.raises(DataError, match=rf"{name}:{line}: "):
+        table(path)
+
+
+def test_a_row_of_parquet_is_told_as_pandas_counts(tmp_path):
+    path = tmp_path / "x.parquet"
+    parquet.write_table(pa.table({"query": ["a", "b", "c"], "positive": ["A", "", "C"]}), path)
+    with pytest.raises(DataError, match=r"x.parquet: row 1 \(from 0\): 'positive' is empty"):
+        table(path)
+
+
+def test_a_row_behind_one_that_is_left_out_keeps_its_line(tmp_path):
+    path = write(tmp_path / "x.csv", ["query,positive", "a,b,c", "d,e,f", "g,h", "i,", "j,k,l"])
+    with pytest.raises(DataError, match=r"x.csv:5: the row has no positive"):
+        table(path)
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_a_text_without_a_token_is_the_zero_vector_and_all_others_are_as_they_we
     tokens = Tokeniser(tokenizer, recipe.document).table(texts).batch(np.arange(4))
     found = tower(*tokens.inputs[:2])
     assert found[[0, 2]].abs().sum() == 0
-    before = StaticTower(*tower.embedding.weight.shape, normalize)  # as of a checkpoint from earlier versions
+    before = StaticTower(*tower.embedding.weight.shape, normalize)  # averages all tokens
     before.load_state_dict(tower.state_dict())
     torch.testing.assert_close(found[[1, 3]], before(*tokens.inputs[:2])[[1, 3]], rtol=0, atol=0)
     found.sum().backward()

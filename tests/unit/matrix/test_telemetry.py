@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hardneg.losses.triplet import Triplet
-from hardneg.matrix.telemetry import by_source, random_cosine, with_former
+from hardneg.matrix.telemetry import by_source, random_cosine
 from hardneg.testing.synthetic import make_candidates
 
 NAMES = ("positive", "bm25", "in_batch")
@@ -24,7 +24,6 @@ def test_every_number_of_a_source():
             "bm25/count": 1.0,  # two kept of two queries
             "bm25/filtered": 0.5,
             "bm25/kept": 2 / 3,
-            "bm25/hit_rate": 2 / 3,  # its name in the version before
             "bm25/margin": (0.4 - 0.1) / 2,
             "bm25/above_positive": 1 / 2,
             "bm25/similarity": (0.5 + 0.7) / 2,
@@ -32,7 +31,6 @@ def test_every_number_of_a_source():
             "in_batch/count": 1.5,
             "in_batch/filtered": 0.0,
             "in_batch/kept": 1.0,
-            "in_batch/hit_rate": 1.0,
             "in_batch/margin": (0.8 + 0.4 + 0.6) / 3,
             "in_batch/above_positive": 0.0,
             "in_batch/similarity": (0.1 + 0.2 + 0.0) / 3,
@@ -84,9 +82,3 @@ def test_the_mean_cosine_of_random_pairs_is_that_of_all_pairs():
     pairs = [torch.cosine_similarity(rows[i], rows[j], dim=0) for i in range(6) for j in range(6) if i != j]
     torch.testing.assert_close(random_cosine(rows), torch.stack(pairs).mean())
     assert random_cosine(torch.ones(3, 4)).item() == pytest.approx(1.0) and random_cosine(rows[:1]).isnan()
-
-
-def test_former_names_are_of_whole_words_only():
-    assert with_former({"kept": 1, "a/kept": 2, "a/unkept": 3}) == {
-        "kept": 1, "hit_rate": 1, "a/kept": 2, "a/hit_rate": 2, "a/unkept": 3,
-    }  # fmt: skip

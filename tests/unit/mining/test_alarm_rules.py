@@ -50,7 +50,8 @@ def test_a_miner_worse_than_bm25_is_an_alarm():
     miner, bm25 = np.array([0.0, 1.0] * 20), np.array([1.0, 1.0] * 20)
     (alarm,) = alarm_rules.beside_bm25(miner, bm25, AT)
     assert (
-        alarm.name == "worse_than_bm25" and "finds 50.0% of the known positives, BM25 100.0% (40 queries)" in alarm.text
+        alarm.name == "worse_than_bm25"
+        and "finds 50.0% of a query's known positives, BM25 100.0% (mean of 40 queries)" in alarm.text
     )
     assert not alarm_rules.beside_bm25(bm25, miner, AT) and not alarm_rules.beside_bm25(miner, miner, AT)
     assert not alarm_rules.beside_bm25(miner[:3], bm25[:3], AT), "two of three queries are no evidence"

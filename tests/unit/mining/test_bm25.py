@@ -146,8 +146,8 @@ def test_the_stemmer_and_stop_words_follow_the_language():
 
 
 def test_parameters_are_part_of_its_identity():
-    names = [repr(miner.identity()) for miner in (BM25(), BM25(k1=1.3), BM25(b=0.7), BM25(language=None))]
-    assert len(set(names)) == 4
+    others = [{"k1": 1.3}, {"b": 0.7}, {"language": None}, {"tokens": "pairs"}]
+    assert len({repr(BM25(**more).identity()) for more in ({}, *others)}) == 5
 
 
 @pytest.mark.parametrize(
@@ -202,13 +202,14 @@ def test_a_script_without_blanks_is_the_formula_over_pairs_of_characters():
     assert (BM25(tokens="blanks").mine(["笔山马田"], corpus(docs), 4).ids == -1).all(), "a whole sentence is one word"
 
 
-def test_the_name_says_how_texts_are_cut_but_where_it_was_always_so(toy, tmp_path):
-    before = {"miner": "bm25", "bm25s": version("bm25s"), "k1": 1.2, "b": 0.75}
-    before |= {"language": "english", "stopwords": "en"}
-    assert BM25().ready(toy, None, tmp_path).identity() == BM25(tokens="blanks").identity() == before
+def test_the_name_says_how_texts_are_cut(toy, tmp_path):
+    settings = {"miner": "bm25", "bm25s": version("bm25s"), "k1": 1.2, "b": 0.75}
+    settings |= {"language": "english", "stopwords": "en"}
+    by_blanks = {**settings, "tokens": "blanks"}
+    assert BM25().ready(toy, None, tmp_path).identity() == BM25(tokens="blanks").identity() == by_blanks
     han = make_data([(0, 0)], docs=HAN, queries=["笔山"])
-    assert BM25().ready(han, None, tmp_path).identity() == {**before, "tokens": "by_script"}
-    assert BM25(tokens="pairs").ready(toy, None, tmp_path).identity() == {**before, "tokens": "pairs"}
+    assert BM25().ready(han, None, tmp_path).identity() == {**settings, "tokens": "by_script"}
+    assert BM25(tokens="pairs").ready(toy, None, tmp_path).identity() == {**settings, "tokens": "pairs"}
     asked = make_data([(0, 0)], docs=["phone"], queries=["phone手机"])
     assert BM25().ready(asked, None, tmp_path).tokens == "by_script", "queries count too"
 

@@ -156,6 +156,15 @@ def test_the_weights_hash_sees_one_changed_number(toy, tmp_path):
     assert weights_hash(model.towers) != before
 
 
+def test_a_round_hashes_the_weights_for_its_lists_and_for_its_vectors_only(toy, tmp_path, monkeypatch):
+    """Hashing those of a language model takes as long as many steps."""
+    hashed = []
+    monkeypatch.setattr(model_module, "weights_hash", lambda module: hashed.append(module) or weights_hash(module))
+    training, model = TrainingSet(toy), make_model(toy, tmp_path)
+    mine(replace(model, vectors=tmp_path / "vectors"), training, tmp_path)
+    assert len(hashed) == 2
+
+
 def test_only_the_pool_is_mined_but_positives_outside_it_are_scored(toy, tmp_path):
     training, model = TrainingSet(toy), make_model(toy, tmp_path)
     listed = tmp_path / "pool.txt"

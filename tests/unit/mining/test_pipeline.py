@@ -21,14 +21,12 @@ from hardneg.filters.known_positives import KnownPositives
 from hardneg.filters.rank_window import RankWindow
 from hardneg.filters.teacher_score import TeacherScore
 from hardneg.mining.bm25 import BM25
-from hardneg.mining.fused import Fused
 from hardneg.mining.health import health
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
 from hardneg.mining.store import Store
 from hardneg.system import cache as cache_module
 from hardneg.system import row_writer
 from hardneg.system.cache import hold, release
-from hardneg.system.own_code import with_code_of
 from hardneg.testing.synthetic import make_data, make_training
 
 
@@ -109,24 +107,6 @@ def test_whatever_decides_the_lists_is_in_their_name(change, tmp_path):
 def test_a_filters_setting_is_in_the_name_too(tmp_path):
     one, two = (mine(Counting(), training(), {"below": Below(n)}, 4, tmp_path) for n in (3, 4))
     assert one.folder != two.folder
-
-
-@pytest.mark.parametrize(
-    ("miner", "newly"),
-    [(BM25(), True), (Fused([Counting(), BM25()]), True), (Counting(), False)],
-    ids=["bm25", "fused", "another"],
-)
-def test_lists_of_before_positives_outside_the_pool_had_scores_are_not_taken_for_such_with(miner, newly, tmp_path):
-    """Margins drop other documents; all others keep their names, so that lists of before are found."""
-    pool = tmp_path / "pool.txt"
-    for outside in (False, True):
-        docs = [doc for doc in training().data.corpus.ids.to_pylist() if not (outside and doc == "d2")]
-        pool.write_text("\n".join(docs[:8]))
-        recipe = MiningRecipe(miner, 3, str(pool), KNOWN)
-        ranking = recipe.ranking(training())
-        assert len(ranking.pool) == 8
-        for named in (ranking.identity(), recipe.identity(ranking)):
-            assert (named["miner"] != with_code_of(miner, miner.identity())) == (newly and outside)
 
 
 def test_other_filters_rank_nothing_again(tmp_path):

@@ -66,7 +66,7 @@ def test_off_by_default_it_leaves_no_trace(prepare, tmp_path):
     training, source = prepare(relabel=None)
     recipe = MiningRecipe(Counting(), 8, "all", KNOWN, Scoring())
     assert with_relabelling(KNOWN, None) == KNOWN
-    assert mine_and_store(recipe, training, tmp_path).folder == source.store.folder, "the name is that of before"
+    assert mine_and_store(recipe, training, tmp_path).folder == source.store.folder, "nothing is named"
     assert "relabelled" not in source.report() and not len(source.relabelled(0).ids)
     folders = {prepare(relabel=value)[1].store.folder for value in (None, 6.0, 7.0)}
     assert len(folders) == 3, "the threshold is part of the name"

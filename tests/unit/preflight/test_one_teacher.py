@@ -62,19 +62,9 @@ def test_a_loss_that_reads_negatives_of_another_teacher_is_refused(teachers):
     check_config(compose(*same, "loss=kl"))
 
 
-def test_a_run_that_goes_on_keeps_the_teachers_that_it_was_begun_with(teachers, tmp_path):
-    words = ["data=toy", "negatives=[in_batch,bm25,mined]", "loss=kl"]
-    words += map("negatives.{}.teacher={}".format, ("bm25", "mined"), teachers)
-    with pytest.raises(ConfigError, match="another one, on a scale of its own"):
-        check_config(compose(*words))
-    torch.save({"optimizer_states": []}, tmp_path / "last.ckpt")
-    check_config(compose(*words, f"ckpt_path={tmp_path}/last.ckpt"))
-
-
-def test_a_cross_encoder_that_goes_on_keeps_them_too(teachers, tmp_path):
+def test_a_cross_encoder_learns_from_one_teacher_too(teachers, tmp_path):
     torch.save({"optimizer_states": []}, tmp_path / "last.ckpt")
     words = ["data=toy", "negatives=[bm25,mined]", f"negatives.mined.miner.ckpt_path={tmp_path}/last.ckpt"]
     words += ["+loss@loss.kl=kl", *map("negatives.{}.teacher={}".format, ("bm25", "mined"), teachers)]
     with pytest.raises(ConfigError, match="another one, on a scale of its own"):
         check_config(compose(*words, name="train_teacher"))
-    check_config(compose(*words, f"ckpt_path={tmp_path}/last.ckpt", name="train_teacher"))

@@ -6,7 +6,6 @@ import inspect
 import re
 
 import pytest
-import torch
 from confs import compose
 from lightning.pytorch import Trainer
 
@@ -48,6 +47,7 @@ pytestmark = pytest.mark.usefixtures("nothing_is_loaded")
         (["evaluate.every_n_epochs=null"], "evaluate.every_n_epochs=None must be a whole number, 1 or more"),
         (["evaluate.documents=some"], "evaluate.documents='some' must be all or subset"),
         (["evaluate.documents=subset", "split.dev=null"], "is of the dev split, and split.dev is null"),
+        (["evaluate.compare_with_all=perhaps"], "evaluate.compare_with_all='perhaps' must be true or false"),
         (["+evaluate.subset.top=3"], "evaluate.subset.top is unknown"),
         (["evaluate.subset.size=-1"], "evaluate.subset.size=-1 must be a whole number"),
         (["remine.every_n_epochs=0"], "remine.every_n_epochs=0 must be a whole number, 1 or more"),
@@ -175,13 +175,6 @@ def test_every_refused_argument_is_one_of_the_trainer_and_the_others_pass():
 @pytest.mark.parametrize("debug", ["overfit", "limit", "profiler"])
 def test_a_trial_may_cut_the_epochs_of_a_curriculum(debug):
     check_config(compose("curriculum=temperature", f"debug={debug}"))
-
-
-def test_a_run_that_goes_on_keeps_the_arguments_it_was_begun_with(tmp_path):
-    torch.save({"optimizer_states": []}, tmp_path / "last.ckpt")
-    check_config(compose("+trainer.limit_val_batches=0", f"ckpt_path={tmp_path}/last.ckpt"))
-    queue = ("negatives=[in_batch,queue]", "negatives.queue.logq=true")  # corrected alone
-    check_config(compose(*queue, f"ckpt_path={tmp_path}/last.ckpt"))
 
 
 EASY = ["strategy=easy_to_hard"]

@@ -14,6 +14,7 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from omegaconf import OmegaConf
 
 from hardneg.errors import ConfigError
+from hardneg.race.budget import AtTheEnd
 from hardneg.race.executor import Executor
 from hardneg.race.final_runs import FinalRuns
 from hardneg.race.looks import Rungs
@@ -75,7 +76,7 @@ def raced(folder, n_jobs=1, slower=1.0, effect=0.0, best="bm25", budget="10m"):
     record = Record(optuna.create_study(direction="maximize"), folder)
     record.enter(settings.arms, {"budget": budget})
     executor = Timed(folder, n_jobs, slower, effect, best)
-    race = Race(settings, folder, {name: Entry(name, (), ()) for name in arms}, executor, record, "ndcg@10")
+    race = Race(settings, folder, {name: Entry(name, (), ()) for name in arms}, executor, record, "ndcg@10", AtTheEnd())
     plan = lengths(race)
     said = Rungs(race, plan).run()
     FinalRuns(race, Outcome(race, plan, said), 2).run()

@@ -10,7 +10,7 @@ import pytest
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from omegaconf import OmegaConf
 
-from hardneg.race.budget import Plan
+from hardneg.race.budget import AtTheEnd, Plan
 from hardneg.race.decide import Look, Verdict
 from hardneg.race.executor import Executor
 from hardneg.race.final_runs import FAILED, FinalRuns
@@ -33,8 +33,8 @@ def outcome(tmp_path, taken="bm25", lead=0.02, leader="bm25"):
         record.report(name, settings.rungs, dev, 1.0)
     record.looked(Look(1, leader, 0.001, {}, worse=["random"]))
     entries = {name: Entry(name, (), ()) for name in ARMS}
-    race = Race(settings, tmp_path, entries, Executor(config, BasicLauncher(), tmp_path), record, "ndcg@10")
-    plan = Plan(dict.fromkeys(ARMS, 10), 1.0, 1.0, 1.0, 3)
+    race = Race(settings, tmp_path, entries, Executor(config, BasicLauncher(), tmp_path), record, "ndcg@10", AtTheEnd())
+    plan = Plan(dict.fromkeys(ARMS, 10), 1.0, 1.0, 3)
     return Outcome(race, plan, Verdict(taken, leader, [leader], lead, 0.01))
 
 
@@ -66,7 +66,7 @@ def end_with(tmp_path, runs, taken="bm25", n_jobs=1):
     said.race.executor.n_jobs = n_jobs
     said.race.budget = 600.0 * n_jobs
     said.race.record.keep("seconds_end_one", 10.0)
-    said.race.record.note("in_batch", seconds_0=said.race.left() - 10.0 * runs)
+    said.race.record.keep("seconds_other", said.race.left() - 10.0 * runs)
     return FinalRuns(said.race, said, 2)
 
 

@@ -9,14 +9,15 @@ from omegaconf import OmegaConf
 
 from hardneg.config.run_identity import identity
 from hardneg.errors import JobFailed
-from hardneg.race.budget import Plan
+from hardneg.race.arm_state import IDENTITY
+from hardneg.race.budget import AtTheEnd, Plan, Timing
 from hardneg.race.decide import Verdict
 from hardneg.race.executor import Executor
 from hardneg.race.final_runs import FinalRuns, failed_ends, try_again
 from hardneg.race.outcome import Outcome
 from hardneg.race.portfolio import Entry, Settings
-from hardneg.race.race import CLOSING, Race, indented, note_checks, with_rates_of
-from hardneg.race.record import BY_LENGTH, PLAN, Record
+from hardneg.race.race import CLOSING, Race, indented, note_checks
+from hardneg.race.record import Record
 from hardneg.race.timing import _timed, leave_out_duplicates, planned, untimed
 from hardneg.runs import status
 from hardneg.sweep.jobs import Job
@@ -37,13 +38,13 @@ def opened(folder, n_jobs=1):
     record = Record(optuna.create_study(direction="maximize"), folder)
     record.enter(ARMS, {"budget": "10m"})
     arms = {name: Entry(name, (), ()) for name in ARMS}
-    return Race(settings, folder, arms, Executor(config, BasicLauncher(), folder), record, "ndcg@10")
+    return Race(settings, folder, arms, Executor(config, BasicLauncher(), folder), record, "ndcg@10", AtTheEnd())
 
 
 def timed(race, *names):
     """Note that arms were timed, and that `alike` comes to the run of in_batch."""
     for name in names:
-        race.record.note(name, seconds_0=1.0, identity="x" if name != "random" else "y", timing=TIMING)
+        race.record.timed(name, Timing(**TIMING), "x" if name != "random" else "y", 1.0)
 
 
 @pytest.mark.parametrize("cut", ["keep", "stop"])
@@ -64,7 +65,7 @@ def test_a_kill_while_an_arm_is_left_out_costs_no_timing_and_ends(race, cut, mon
 
 def test_what_was_cut_off_before_its_timing_was_noted_is_timed_again(race):
     timed(race, "in_batch")
-    race.record.note("alike", seconds_0=1.0, identity="x")
+    race.record._trial("alike").set_user_attr(IDENTITY, "x")
     assert [work.name for work in untimed(race)] == ["time_alike", "time_random"]
 
 
@@ -82,26 +83,6 @@ def test_an_arm_with_a_rate_of_its_own_is_not_the_one_whose_rate_follows_from_th
         _timed(race, work, Job(0, [], cfg, folder, work.name), 1.0)
     leave_out_duplicates(race)
     assert race.record.left_out() == {"alike": "in_batch"}
-
-
-def with_rates(race):
-    arms = with_rates_of(race.record, race.folder, race.entries, ["in_batch", "alike"])
-    return {name: one.words for name, one in arms.items()}
-
-
-def test_a_race_that_was_planned_before_rates_followed_from_lengths_goes_on_with_the_number(race, tmp_path):
-    given = {name: [] for name in ARMS}
-    race.record.keep(PLAN, {"unit": {}})
-    race.record.enter(ARMS, {"budget": "10m"})
-    assert with_rates(race) == given, "one that began with auto"
-    race.record.keep(BY_LENGTH, None)  # as of an earlier version
-    race.record.enter(ARMS, {"budget": "10m"})
-    assert with_rates(race) == given | {name: ["encoder.lr=0.01"] for name in ("in_batch", "alike")}
-    status.write(tmp_path / "arms" / "alike", state="paused", learning_rate=0.005)
-    assert with_rates(race) == given, "its arms have trained by auto"
-    race.record.keep(PLAN, None)
-    race.record.enter(ARMS, {"budget": "10m"})
-    assert race.record.kept(BY_LENGTH), "no arm had trained"
 
 
 def fail(race, arm):
@@ -139,7 +120,7 @@ def test_all_others_that_failed_end_the_race(race):
 def test_a_run_at_the_end_that_failed_is_tried_once_at_each_start_of_the_race(race):
     race.record.report("random", 1, 0.5, 1.0)
     race.record.keep("seconds_end_one", 1.0)
-    plan = Plan(dict.fromkeys(ARMS, 5), training=1.0, cost=1.0, longest=9.0, seeds=1)
+    plan = Plan(dict.fromkeys(ARMS, 5), training=1.0, longest=9.0, seeds=1)
     end = FinalRuns(race, Outcome(race, plan, Verdict("in_batch", "random", ["in_batch", "random"], 0.01, 0.02)), 2)
     random = next(work for work in end.wanted() if work.arm == "random")
     job = Job(0, [], OmegaConf.create(), race.folder / "end" / "random-s2", "random-s2")
@@ -153,7 +134,7 @@ def test_a_run_at_the_end_that_failed_is_tried_once_at_each_start_of_the_race(ra
 @pytest.mark.parametrize("n_jobs", [1, 3])
 def test_seconds_in_which_nothing_runs_count_for_every_run_that_could(tmp_path, n_jobs):
     race = opened(tmp_path, n_jobs)
-    race.record.note("in_batch", seconds_0=10.0)
+    race.record.keep("seconds_other", 10.0)
     note_checks(race, 4.0)
     assert race.left() == 600.0 * n_jobs - 10.0 - (4.0 + CLOSING) * n_jobs
 

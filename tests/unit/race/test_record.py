@@ -62,6 +62,5 @@ def test_races_that_first_use_a_cache_at_once_are_tied_to_one_name(tmp_path, mon
 
 def test_a_name_that_a_kill_has_left_empty_is_written(record, tmp_path):
     (tmp_path / record_module.TIE).touch()
-    record.keep("cache", "")
     record.tie("cache", tmp_path, "another")
     assert record.kept("cache") == (tmp_path / record_module.TIE).read_text() != ""

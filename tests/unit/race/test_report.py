@@ -10,7 +10,7 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from omegaconf import OmegaConf
 
 from hardneg.compare.arms import unnamed_differences
-from hardneg.race.budget import Plan
+from hardneg.race.budget import AtTheEnd, Plan
 from hardneg.race.decide import Verdict
 from hardneg.race.executor import Executor
 from hardneg.race.outcome import Outcome
@@ -28,9 +28,11 @@ def outcome(folder):
     config = OmegaConf.create({"hydra": {"launcher": {}, "overrides": {"hydra": []}}})
     record = Record(optuna.create_study(direction="maximize"), folder)
     arms = {name: Entry(name, (), tuple(own)) for name, own in ARMS.items()}
-    race = Race(Settings("10m", ARMS), folder, arms, Executor(config, BasicLauncher(), folder), record, "ndcg@10")
+    race = Race(
+        Settings("10m", ARMS), folder, arms, Executor(config, BasicLauncher(), folder), record, "ndcg@10", AtTheEnd()
+    )
     verdict = Verdict("in_batch", "random", ["in_batch", "random"], 0.0, 0.0)
-    return Outcome(race, Plan({"in_batch": 50, "random": 25}, 1.0, 1.0, 1.0, 1), verdict)
+    return Outcome(race, Plan({"in_batch": 50, "random": 25}, 1.0, 1.0, 1), verdict)
 
 
 @pytest.mark.parametrize("auto", [True, False])

@@ -47,12 +47,6 @@ def test_what_was_judged_by_queries_is_judged_again_by_clusters_of_them(renewal)
     assert Outcome.known(renewal, Plan(gate=Gate(delta=-0.02))) is None
 
 
-def test_a_note_of_an_earlier_version_was_judged_by_queries(renewal):
-    noted(renewal, {key: value for key, value in limits_of(Plan(gate=GATE)).items() if key != "cluster_positives"})
-    assert Outcome.known(renewal, Plan(gate=GATE)) is not None
-    assert Outcome.known(renewal, Plan(gate=GATE, cluster_positives=True)) is None
-
-
 def test_builds_of_another_backend_than_the_live_one_are_made_anew(renewal):
     noted(renewal, limits_of(Plan(gate=GATE)))
     object.__setattr__(renewal, "live", build(renewal.index.root, "live", "Qdrant"))

@@ -40,10 +40,10 @@ def test_new_column_midway_keeps_rows_and_leaves_no_temp_file(tmp_path):
     logger = MetricsCsv(tmp_path)
     for step in range(3):
         logger.log_metrics({"train/loss": 1.0}, step=step)
-    logger.log_metrics({"negatives/bm25/hit_rate": 0.5}, step=3)
+    logger.log_metrics({"negatives/bm25/kept": 0.5}, step=3)
     logger.log_metrics({"train/loss": 2.0}, step=4)
     assert steps(tmp_path) == [0, 1, 2, 3, 4]
-    assert rows(tmp_path)[3] == {"step": "3", "negatives/bm25/hit_rate": "0.5"}
+    assert rows(tmp_path)[3] == {"step": "3", "negatives/bm25/kept": "0.5"}
     assert [file.name for file in tmp_path.iterdir()] == ["metrics.csv"]
 
 

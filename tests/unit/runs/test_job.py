@@ -17,11 +17,11 @@ READ, OWN = {"lr": "${encoder.lr}"}, {"lr": 0.3}
 
 @pytest.mark.parametrize(
     ("optimizer", "found", "noted"),
-    [(READ, {"learning_rate": 0.005}, 0.005), (READ, {}, 0.01), (OWN, {}, "auto")],  # {}: as of before auto
+    [(READ, {"learning_rate": 0.005}, 0.005), (OWN, {}, "auto")],
 )
 def test_a_finished_run_that_is_asked_for_without_its_rate_keeps_it(tmp_path, optimizer, found, noted):
     asked = OmegaConf.create({"seed": 1, "encoder": {"lr": "auto"}, "optimizer": optimizer})
-    ran = {"seed": 1, "encoder": {"lr": found.get("learning_rate", 0.01)}, "optimizer": optimizer}
+    ran = {"seed": 1, "encoder": {"lr": found.get("learning_rate", "auto")}, "optimizer": optimizer}
     status.write(tmp_path, state="done", result=0.5, identity=identity(ran), **found)
     (tmp_path / "summary.json").write_text("{}")
     (tmp_path / ".hydra").mkdir()
@@ -31,14 +31,13 @@ def test_a_finished_run_that_is_asked_for_without_its_rate_keeps_it(tmp_path, op
     assert OmegaConf.load(tmp_path / ".hydra" / "config.yaml").encoder.lr == noted
 
 
-@pytest.mark.parametrize(("found", "noted"), [({"batch_size": 32}, 32), ({}, 256)])  # {}: as of before auto
-def test_a_finished_run_that_is_asked_for_without_its_batch_keeps_it(tmp_path, found, noted):
-    status.write(tmp_path, state="done", result=0.5, **found)
+def test_a_finished_run_that_is_asked_for_without_its_batch_keeps_it(tmp_path):
+    status.write(tmp_path, state="done", result=0.5, batch_size=32)
     (tmp_path / ".hydra").mkdir()
     asked = OmegaConf.create({"batch_size": "auto", "encoder": {"batch_size": 256}})
     OmegaConf.save(asked, tmp_path / ".hydra" / "config.yaml")
     note_found(asked, tmp_path)
-    assert OmegaConf.load(tmp_path / ".hydra" / "config.yaml").batch_size == noted
+    assert OmegaConf.load(tmp_path / ".hydra" / "config.yaml").batch_size == 32
 
 
 def test_a_job_without_an_encoder_is_left_as_it_is(tmp_path):

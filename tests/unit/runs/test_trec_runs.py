@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -109,25 +108,3 @@ def test_ids_without_blanks_are_written_as_they_are(tmp_path):
     write_run(tmp_path / "a.run", run, data, "tag")
     assert (tmp_path / "a.run").read_text() == "q1 Q0 a%20b 1 1 tag\nq1 Q0 caf\xe9 2 0.5 tag\n"
     assert read_run(tmp_path / "a.run") == pytrec_eval.parse_run((tmp_path / "a.run").read_text().splitlines())
-
-
-@pytest.mark.parametrize("docs", [AWKWARD, ["1 2", "3 4", "5 6"], ["a", "b c"]])
-@pytest.mark.parametrize("queries", [["q one", "q two"], ["q1", "q2"]])
-def test_files_from_before_ids_were_encoded_are_read_still(tmp_path, docs, queries):
-    run, data = named_run(docs, queries)
-    older_form(tmp_path / "a.run", run, data)
-    assert read_run(tmp_path / "a.run") == run.as_dict(data)
-
-
-def older_form(path: Path, run, data) -> None:
-    """Write as version 0 did: ids as they are, whatever is in them."""
-    rows = run.as_dict(data).items()
-    lines = [f"{q} Q0 {d} {rank} {score:.9g} tag" for q, f in rows for rank, (d, score) in enumerate(f.items(), 1)]
-    path.write_text("\n".join(lines) + "\n")
-
-
-def test_a_file_that_can_be_read_in_two_ways_is_refused(tmp_path):
-    run, data = named_run(["x 1 1"], ["q1", "q2"])
-    older_form(tmp_path / "a.run", run, data)  # document "x 1 1" with the tag "tag", or x with the tag "1 1 tag"
-    with pytest.raises(DataError, match=r"a.run: can be read with ids that have blanks .* ids as %20"):
-        read_run(tmp_path / "a.run")

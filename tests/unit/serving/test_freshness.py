@@ -46,6 +46,7 @@ def test_an_index_asked_with_another_model_is_refused_with_the_reason_and_the_co
     said = str(refused.value)
     assert "the weights (" in said and "lowest cosine of the canaries" in said
     assert f"hardneg index ckpt_path=CHECKPOINT data=toy index=faiss_flat index.path={fresh.root}" in said
+    assert said.endswith(" (--allow-stale goes on all the same)")  # as search and serve call it
     opened = open_build(fresh, encoder(toy, seed=1), allow_stale=True)
     assert str(opened.freshness).startswith("STALE: build")
 
@@ -206,7 +207,6 @@ def test_an_encoder_that_leaves_prompts_out_of_its_vectors_has_a_space_of_its_ow
     for side in ("query", "document"):
         without.towers.tower(side).include_prompt = False
     stored, now = embedding_space.of(whole), embedding_space.of(without)
-    assert "include_prompt" not in stored["document"]["encoder"], "the name of indexes that are there"
     (said,) = embedding_space.differences(stored["document"], now["document"])
     assert "the kind of encoder" in said and "'include_prompt': False" in said
 
@@ -272,7 +272,8 @@ def test_a_shard_that_is_another_than_was_written_is_seen_when_the_index_is_open
 def test_a_shard_that_is_gone_is_found_and_built_again(toy, fresh):
     shutil.rmtree(fresh.shards[2].folder)
     for allowed in (False, True):
-        with pytest.raises(StaleIndex, match=r"not as written: 1 shard \("):
+        with pytest.raises(StaleIndex, match=r"not as written: 1 shard \(") as refused:
             open_build(fresh, encoder(toy), allow_stale=allowed)
+        assert "stale goes on" not in str(refused.value)
     again = built(fresh.root, toy, encoder(toy), source=SOURCE)
     assert again.intact and examined(again, encoder(toy), files=True).fresh

@@ -29,9 +29,3 @@ def test_a_batch_that_is_still_to_be_found_is_said_to_count_as_the_encoders(tmp_
         check_folders(jobs(tmp_path / "run", "auto", 256))
     with pytest.raises(ConfigError, match=r"batch_size=auto is 256 here"):
         check_folders(jobs(tmp_path / "run", 256, "auto", encoders=(64, 256)))
-
-
-def test_a_rate_that_is_still_to_be_found_is_said_to_count_as_that_of_short_runs(tmp_path):
-    both = [OmegaConf.create({"batch_size": 8, "encoder": {"lr": rate}}) for rate in ("auto", 0.01)]
-    with pytest.raises(ConfigError, match=r"before they run: encoder.lr=auto is 0.01 in short runs"):
-        check_folders([Job(n, [], cfg, tmp_path / "run", "job") for n, cfg in enumerate(both)])

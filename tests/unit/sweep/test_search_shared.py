@@ -35,7 +35,7 @@ def test_a_machine_that_joins_a_search_leaves_the_trials_of_others_running(tmp_p
 
 def test_in_a_folder_of_its_own_all_that_is_open_was_left(tmp_path):
     study = open_study(facts(tmp_path, False), tmp_path)
-    study.ask(SPACE)  # by an earlier version, which noted no place
+    study.ask(SPACE)  # by one that was killed before it noted its place
     ask_again(study, "a", shared=False)
     assert [one.state.name for one in study.get_trials()] == ["FAIL", "WAITING"]
 

@@ -41,8 +41,8 @@ def test_it_holds_what_is_relevant_what_is_ranked_first_and_random_ones(toy):
 
 def test_bm25_is_asked_as_deep_as_it_is_taken_and_not_at_all_for_none(toy):
     asked = []
-    Chooser(toy, "dev", SubsetSize(bm25=3), lambda depth: asked.append(depth) or ranking(toy, 1))(None)
-    Chooser(toy, "dev", SubsetSize(bm25=0), lambda depth: asked.append(depth) or ranking(toy, 1))(None)
+    Chooser(toy, "dev", SubsetSize(bm25=3), lambda depth: asked.append(depth) or ranking(toy, 1), True)(None)
+    Chooser(toy, "dev", SubsetSize(bm25=0), lambda depth: asked.append(depth) or ranking(toy, 1), True)(None)
     assert asked == [3]
 
 

@@ -25,8 +25,8 @@ def test_every_logger_has_it_at_the_step_just_done_unless_another_is_named(train
     assert trainer.rows == [({"val/x": 0.5}, 0)] * 2 + [({"val/x": 0.25}, 7)] * 2
 
 
-def test_mining_is_told_on_the_screen_and_by_names_old_and_new(trainer, caplog):
+def test_mining_is_told_on_the_screen_and_logged(trainer, caplog):
     caplog.set_level("INFO")
     write_mined(trainer, "bm25", {"kept": 0.25}, 4)
     assert "bm25 at step 4: kept 0.25" in caplog.text
-    assert trainer.rows[0] == ({"mining/bm25/kept": 0.25, "mining/bm25/hit_rate": 0.25}, 4)
+    assert trainer.rows[0] == ({"mining/bm25/kept": 0.25}, 4)

@@ -13,7 +13,7 @@ import numpy as np
 from hardneg.data.readers import columns as names
 from hardneg.data.readers.columns import Roles
 from hardneg.data.readers.fields import document_text, filled, number, string, wrong_type
-from hardneg.data.readers.lines import BadRow
+from hardneg.data.readers.lines import BadRow, called
 from hardneg.system.counts_in_words import listed
 
 log = logging.getLogger(__name__)
@@ -224,7 +224,7 @@ class Examples:
         parts = [f"{role}: {', '.join(columns)}" for role, columns in read.items() if columns]
         parts += [f"score: {roles.score}"] if roles.score else []
         left = f"; not used: {listed(unused)}" if unused else ""
-        log.info("%s: columns are read as %s%s", source, "; ".join(parts), left)
+        log.info("%s: columns are read as %s%s", called(source), "; ".join(parts), left)
 
 
 def _scores(row: Mapping[str, Any], key: str | None, count: int) -> list[float | None]:

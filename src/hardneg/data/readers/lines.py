@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +18,7 @@ from hardneg.system.progress import progress
 log = logging.getLogger(__name__)
 
 ON_ERROR = ("raise", "skip")
+COLUMNAR = (".parquet", ".arrow", ".feather")  # formats without lines, whose rows count from 0, as in pandas
 LOOK = 4096  # lines between two looks at how far a file is
 
 
@@ -36,6 +37,13 @@ def bad_rows(skipped: Mapping[str, int]) -> str:
     return f"{counted(number, 'bad row')} ({counts})"
 
 
+def called(source: str | Path) -> str:
+    """What a file is called: by its path, but `train` where it is ours of a table that was handed in from Python."""
+    path = Path(source)
+    ours = path.suffix == ".parquet" and path.parent.parent.name == HANDED_IN
+    return path.stem if ours else str(source)
+
+
 class Complaints:
     """What happens to a bad row: stop with file and line (`raise`), or leave it out and count it (`skip`).
 
@@ -48,20 +56,28 @@ class Complaints:
         self.on_error = on_error
         self.skipped: Counter[str] = Counter()
         self.lists: set[str] = set()  # files that are one JSON list, whose rows are items counted from 0
+        self.starts: dict[str, Callable[[int], int]] = {}  # of files whose rows may span lines: row to its first line
 
     def row(self, source: str | Path, line: int) -> str:
-        """Say which row of a file: `line 3`, or `item 3` of a list."""
-        return f"item {line + 1}" if str(source) in self.lists else f"line {line}"
+        """Say which row of a file: `line 3`, `item 3` of a list, or `row 3 (from 0)` of a format without lines."""
+        if Path(source).suffix.lower() in COLUMNAR:
+            return f"row {line} (from 0)"
+        return f"item {line + 1}" if str(source) in self.lists else f"line {self._start(source, line)}"
 
     def place(self, source: str | Path, line: int) -> str:
-        """Say where a row is, as an error begins: `source:3`, or `source: item 3` of a list.
+        """Say where a row is, as an error begins: `source:3`, or `source: item 3` of a file whose rows are not lines.
 
         Of a table that was handed in from Python: `train, row 3 (from 0)`, as its user does not know our file of it.
         """
         path = Path(source)
-        if path.suffix == ".parquet" and path.parent.parent.name == HANDED_IN:
-            return f"{path.stem}, row {line} (from 0)"
-        return f"{source}: {self.row(source, line)}" if str(source) in self.lists else f"{source}:{line}"
+        if (named := called(source)) != str(source):
+            return f"{named}, {self.row(path, line)}"
+        if str(source) in self.lists or path.suffix.lower() in COLUMNAR:
+            return f"{source}: {self.row(source, line)}"
+        return f"{source}:{self._start(source, line)}"
+
+    def _start(self, source: str | Path, line: int) -> int:
+        return self.starts[str(source)](line) if str(source) in self.starts else line
 
     def about(self, source: str | Path, line: int, bad: BadRow) -> None:
         """Raise `DataError` beginning with the row's place, or count the row as skipped."""

@@ -66,6 +66,16 @@ def are_quotes_of_lines(lines: Lines) -> bool:
         return False
 
 
+def first_line(lines: Lines, delimiter: str, quoted: bool, row: int) -> int:
+    """The line that a row begins in; of rows, which `row` counts from the first line on, blank lines are none."""
+    if quoted:
+        starts = (found.first for found in _strictly(lines, delimiter))
+        return next(islice(starts, row - lines.skip - 1, None), row)
+    with lines.read() as read:
+        starts = (number for number, line in enumerate(read, lines.skip + 1) if line.strip("\r\n"))
+        return next(islice(starts, row - lines.skip - 1, None), row)
+
+
 def unpacked(cell: str) -> str:
     """Return the text of a cell that may be in quotes."""
     return cell[1:-1].replace('""', '"') if WHOLE.fullmatch(cell) else cell

@@ -6,13 +6,14 @@ import logging
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardneg.data.readers.columns import LONGEST_NAME, MOST_WORDS, is_known, is_number, is_usual
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.packed import DAMAGED, for_arrow, opened, packing
-from hardneg.data.readers.quotes import WHOLE, Lines, are_quotes
+from hardneg.data.readers.quotes import WHOLE, Lines, are_quotes, first_line
 from hardneg.errors import DataError
 
 if TYPE_CHECKING:
@@ -67,11 +68,16 @@ def separated_rows(
         bad.clear()
         _check_header(path, header, layout.delimiter, columns, head)
         texts = arrow.ConvertOptions(column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False)
+        lines = Lines(path, layout.encoding, layout.skip)
+        complaints.starts[str(path)] = partial(first_line, lines, layout.delimiter, layout.quoted)
         before = number = layout.skip + (not layout.names)
+        refused = 0
         with for_arrow(path) as file, arrow.open_csv(file, reading, parsing, texts) as batches:
             for batch in batches:
                 for row in batch.to_pylist():
                     number += 1
+                    while refused < len(bad) and bad[refused].number == number:
+                        number, refused = number + 1, refused + 1
                     yield number, {key: cell or None for key, cell in row.items()}
     except DAMAGED as error:
         how = packing(path) or "plain"

@@ -41,8 +41,9 @@ class Evaluate(L.Callback):
     what checkpoints hold. `tests` are the sets that the run ends with; with `test_before` they are tested before the
     first step too.
 
-    With `choose` dev is ranked over a subset of the documents, chosen before the first step and kept by checkpoints; at
-    the first evaluation after it, and at the end (`compare_with_all`), over all as well, to see how far both agree.
+    With `choose` dev is ranked over a subset of the documents, chosen before the first step and kept by checkpoints;
+    where that `compares`, at the first evaluation after it, and at the end (`compare_with_all`), over all as well, to
+    see how far both agree.
 
     `since` is the step after which evaluations choose best.ckpt: 0, or where a run began from another run's checkpoint.
 
@@ -70,7 +71,6 @@ class Evaluate(L.Callback):
         self.subset: DevSubset | None = None
         self.agreed: list[dict[str, int | float | str]] = []  # subset and all documents, at two steps of the run
         self.choosing_seconds = 0.0  # how long it took to choose the subset
-        self.over_all_seconds = 0.0  # and, the last time, to rank dev over all documents beside it
         self.history: list[dict[str, int | float]] = []
         self.since = 0
         self.just_measured = False
@@ -82,6 +82,11 @@ class Evaluate(L.Callback):
         """The evaluation that best.ckpt is of, of equal ones the first; None if there is none yet."""
         since = [point for point in self.history if point["step"] > self.since]
         return max(since, key=lambda point: point[f"val/{self.best}"], default=None)
+
+    @property
+    def compares(self) -> bool:
+        """Whether a subset is compared with all documents."""
+        return self.subset is not None and self.choose is not None and self.choose.compares
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Choose the subset; test the untrained model, and start the dev curve at 0. A resumed run has all of it."""
@@ -151,7 +156,7 @@ class Evaluate(L.Callback):
         """Evaluate on dev now, and note it; return the means."""
         ranker = self._ranker(trainer, trained)
         values = self._measured(self._dev_run(ranker))
-        if self.subset is not None and not self.agreed:
+        if self.compares and not self.agreed:
             self._compare(trainer.global_step, ranker, values)
         means = self._note(trainer, values)
         if self.subset is None and self.best_point is self.history[-1]:
@@ -164,9 +169,7 @@ class Evaluate(L.Callback):
 
     def _compare(self, step: int, ranker: Any, subset: Values) -> dict[str, float]:
         data, queries = self.retriever.data, self.retriever.data.split(str(self.dev)).query_rows
-        began = time.perf_counter()
-        whole = self._measured(self._dev_run(ranker, all_documents=True))
-        self.over_all_seconds = time.perf_counter() - began
+        whole = self.measure_over_all(ranker)
         means = {name: average(values, queries, data) for name, values in whole.items()}
         one = average(subset[self.best], queries, data)
         found = correlations(subset[self.best], whole[self.best])
@@ -178,6 +181,10 @@ class Evaluate(L.Callback):
                 *(self.best, step, *both.values()),
             )
         return means
+
+    def measure_over_all(self, ranker: Any) -> Values:
+        """The metrics of every dev query over all documents, whatever dev is ranked over in training."""
+        return self._measured(self._dev_run(ranker, all_documents=True))
 
     def _dev_run(self, ranker: Any, all_documents: bool = False) -> Run:
         dev = str(self.dev)
@@ -208,9 +215,7 @@ class Evaluate(L.Callback):
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run could not compute again: the dev curve, the test before training, the subset."""
         before = [_tensors(values) for values in self.before]
-        # With one test set it is written as in earlier versions, which knew only one.
-        first = before if len(before) > 1 else next(iter(before), None)
-        state: dict[str, Any] = {"history": list(self.history), "before": first, "latest": _tensors(self.latest)}
+        state: dict[str, Any] = {"history": list(self.history), "before": before, "latest": _tensors(self.latest)}
         state["since"], state["measured"] = self.since, self._what_is_measured
         if self.subset is not None:
             rows = torch.from_numpy(self.subset.rows)
@@ -220,27 +225,16 @@ class Evaluate(L.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore what `state_dict` saved, where another run's checkpoint has measured it as this run does."""
-        self.since = state_dict.get("since", 0)
-        measures = self._what_is_measured
-        measured = state_dict.get("measured", measures)  # earlier versions did not say
+        self.since = state_dict["since"]
+        measured, measures = state_dict["measured"], self._what_is_measured
         if measured["tests"] == measures["tests"]:
-            before = state_dict["before"]
-            kept = [before] if isinstance(before, dict) else before or []
-            self.before = [_arrays(values) for values in kept] if self._of_these_queries(kept) else []
+            self.before = [_arrays(values) for values in state_dict["before"]]
         if measured["dev"] != measures["dev"]:
             return
         self.history, self.latest = state_dict["history"], _arrays(state_dict["latest"])
         if (subset := state_dict.get("subset")) is not None:
             self.subset = DevSubset(subset["rows"].numpy(), subset["counts"], subset["of"])
             self.agreed = state_dict["agreed"]
-
-    def _of_these_queries(self, before: Sequence[Mapping[str, torch.Tensor]]) -> bool:
-        """Whether the test before training was of the queries of now: earlier versions held others out of some sets."""
-        asked = [len(one.data.split(one.split).query_rows) for one in self.tests]
-        same = not before or [len(next(iter(values.values()))) for values in before] == asked
-        if not same:
-            log.warning("the checkpoint's test before training is of other queries than those of now; it is left out")
-        return same
 
     @cached_property
     def _what_is_measured(self) -> dict[str, list[Any]]:

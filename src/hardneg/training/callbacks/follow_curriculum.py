@@ -9,7 +9,6 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.utilities.types import STEP_OUTPUT
 
-from hardneg.matrix.telemetry import with_former
 from hardneg.negatives.base import OfflineSource
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.system import collectives
@@ -69,8 +68,7 @@ class FollowCurriculum(L.Callback):
         for name, source in self.sources.items():
             if self.reports.get(name, (-1, {}))[0] != source.version:
                 self.reports[name] = (source.version, source.report())
-        reports = {name: with_former(report) for name, (_, report) in self.reports.items()}
-        return {f"mining/{name}/{key}": value for name, report in reports.items() for key, value in report.items()}
+        return {f"mining/{name}/{key}": value for name, (_, of) in self.reports.items() for key, value in of.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Where the pace is, and what it knows."""

@@ -14,6 +14,7 @@ from hardneg.errors import Paused
 from hardneg.runs import rungs, status
 from hardneg.runs.folder import BEST, CHECKPOINTS, LAST
 from hardneg.system import agreement
+from hardneg.training.base import TrainingModule
 from hardneg.training.callbacks.after_evaluation import AfterEvaluation
 from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.callbacks.keep_checkpoints import last_written
@@ -29,7 +30,7 @@ def race_part(part: rungs.Part | None, folder: Path, evaluate: Evaluate, metric:
     if part is None:
         return []
     if part.seconds is not None:
-        return [TimeSteps(part.seconds, folder, evaluate)]
+        return [TimeSteps(part.seconds, folder, evaluate, part.over_all)]
     return [PauseAtRung(part.until, folder, evaluate, metric)]
 
 
@@ -76,12 +77,12 @@ class TimeSteps(Checkpoint):
 
     `timing` in the status: seconds of an optimiser step (`step`, with its share of the mining rounds to come), of an
     evaluation with the checkpoint that is written where it is the best (`evaluation`), from the start to the first
-    step without mining and the choice of dev's subset (`start`), and, 0 without a subset, of that choice (`choice`) and
-    of ranking dev over all documents beside it (`over_all`).
+    step without mining and the choice of dev's subset (`start`); without a subset 0, of that choice (`choice`) and, if
+    asked for, of ranking dev over all documents (`over_all`).
     """
 
-    def __init__(self, seconds: float, folder: Path, evaluate: Evaluate) -> None:
-        self.seconds, self.folder, self.evaluate = seconds, folder, evaluate
+    def __init__(self, seconds: float, folder: Path, evaluate: Evaluate, over_all: bool) -> None:
+        self.seconds, self.folder, self.evaluate, self.over_all = seconds, folder, evaluate, over_all
         self.start = 0.0
         self.ends: list[float] = []  # when each step ended, by a clock that stands while something is mined
 
@@ -103,18 +104,25 @@ class TimeSteps(Checkpoint):
         step = step_seconds(self.ends) + _mining_a_step(trainer)
         self.evaluate.measure(trainer, pl_module)
         trainer.save_checkpoint(self.folder / CHECKPOINTS / BEST, weights_only=False)
-        over_all = self.evaluate.over_all_seconds  # once a run: as part of each evaluation it would fill the budget
-        evaluation = time.perf_counter() - now - over_all
+        evaluation = time.perf_counter() - now
         found: dict[str, Any] = {
             "step": step,
             "evaluation": evaluation,
             "start": self.start,
             "choice": self.evaluate.choosing_seconds,
-            "over_all": over_all,
+            "over_all": self._seconds_over_all(pl_module),
         }
         if trainer.is_global_zero:
             status.write(self.folder, timing=found)
         raise Paused
+
+    def _seconds_over_all(self, module: L.LightningModule) -> float:
+        if not self.over_all or self.evaluate.subset is None:
+            return 0.0
+        assert isinstance(module, TrainingModule)
+        began = time.perf_counter()
+        self.evaluate.measure_over_all(module.ranker)
+        return time.perf_counter() - began
 
 
 def step_seconds(ends: Sequence[float]) -> float:

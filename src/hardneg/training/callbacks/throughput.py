@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import lightning as L
 
-from hardneg.config.run_summary import read_summary
-from hardneg.errors import DataError
 from hardneg.matrix.batch import Rows
 from hardneg.training.trainer_state import callbacks_of, logs_now
 
@@ -92,17 +88,9 @@ class _Again(L.Callback):
         self.clock.since = time.perf_counter()
 
 
-def overall(trainer: L.Trainer, folder: Path) -> dict[str, float]:
-    """The rates of the whole training, its `train_seconds`, its `queries`, and the documents embedded for each.
-
-    A run that ended with an earlier version, whose checkpoints do not hold them, keeps those in its summary when it is
-    tested again.
-    """
+def overall(trainer: L.Trainer) -> dict[str, float]:
+    """The rates of the whole training, its `train_seconds`, its `queries`, and the documents embedded for each."""
     found = callbacks_of(trainer, Throughput)[0]
-    if not found.trained:
-        with suppress(DataError, KeyError):  # it is written again, whatever it holds
-            if (before := read_summary(folder)) is not None:
-                return before["throughput"]
     if not found.trained:
         return {"train_seconds": 0.0}
     rates = {f"{name}_per_second": round(found.total[name] / found.trained, 1) for name in NAMES}
