@@ -142,10 +142,10 @@ class Candidates:
 
     def _repeats(self, ids: Int[Tensor, "B M"], of: Bool[Tensor, "B N"]) -> Bool[Tensor, "B M"]:
         """Mark documents that a row has among its own `of` a kind."""
-        found = torch.zeros_like(ids, dtype=torch.bool)
+        repeated = torch.zeros_like(ids, dtype=torch.bool)
         for own, among in zip(self.ids[:, : self.slots].unbind(dim=1), of[:, : self.slots].unbind(dim=1), strict=True):
-            found |= (ids == own[:, None]) & among[:, None]  # one pass per document, to avoid a (B, M, G) array
-        return found
+            repeated |= (ids == own[:, None]) & among[:, None]  # one pass per document, to avoid a (B, M, G) array
+        return repeated
 
     def _paired(self, columns: Columns, shape: tuple[int, int]) -> dict[str, Any]:
         """Widen `pairing` and `related`."""
@@ -219,12 +219,12 @@ class Candidates:
         known = self.positive & ~scores.isnan()
         if which == "mean":
             total = scores.masked_fill(~known, 0.0).sum(dim=1, keepdim=True)
-            found = total / known.sum(dim=1, keepdim=True)
+            score = total / known.sum(dim=1, keepdim=True)
         elif which == "max":
-            found = scores.masked_fill(~known, -torch.inf).amax(dim=1, keepdim=True)
+            score = scores.masked_fill(~known, -torch.inf).amax(dim=1, keepdim=True)
         else:
-            found = scores.masked_fill(~known, torch.inf).amin(dim=1, keepdim=True)
-        return found.where(known.any(dim=1, keepdim=True), torch.inf)
+            score = scores.masked_fill(~known, torch.inf).amin(dim=1, keepdim=True)
+        return score.where(known.any(dim=1, keepdim=True), torch.inf)
 
     def offered_by(self, names: Sequence[str]) -> Bool[Tensor, "B N"]:
         """Mark the candidates of these sources."""

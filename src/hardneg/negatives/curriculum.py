@@ -170,13 +170,13 @@ class Curriculum:
 
     def numbers(self, progress: float) -> dict[str, float]:
         """Return everything that moves, as metrics."""
-        found = {"curriculum/progress": progress}
-        found |= {f"curriculum/share/{name}": value for name, value in self._shares(progress).items()}
-        found |= {f"curriculum/temperature/{name}": value for name, value in self.temperatures(progress).items()}
+        moving = {"curriculum/progress": progress}
+        moving |= {f"curriculum/share/{name}": value for name, value in self._shares(progress).items()}
+        moving |= {f"curriculum/temperature/{name}": value for name, value in self.temperatures(progress).items()}
         for name in self.window:
             first, end = self.window_at(name, progress) or (0, 0)
-            found |= {f"curriculum/window/{name}/first": float(first), f"curriculum/window/{name}/end": float(end)}
-        return found
+            moving |= {f"curriculum/window/{name}/first": float(first), f"curriculum/window/{name}/end": float(end)}
+        return moving
 
     def _shares(self, progress: float) -> dict[str, float]:
         return {name: self._value(values, progress) for name, values in self.share.items()}

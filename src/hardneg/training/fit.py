@@ -153,22 +153,22 @@ def mining(
     stored = negatives.stored
     following = {name: source for name, source in stored.items() if source.follows_model}
     at = Thresholds(**cfg.alarms)
-    found: list[L.Callback] = [WatchCollapse(at)]
+    needed: list[L.Callback] = [WatchCollapse(at)]
     if negatives.offline:
-        found.append(JudgeNegatives(negatives.names[1:], negatives.offline, evaluate, at))
+        needed.append(JudgeNegatives(negatives.names[1:], negatives.offline, evaluate, at))
     if negatives.curriculum is not None:
-        found.append(FollowCurriculum(negatives.curriculum, stored))
+        needed.append(FollowCurriculum(negatives.curriculum, stored))
     if stored:
         metrics = list(dict.fromkeys([cfg.evaluate.best, *names_of(cfg.evaluate.metrics)]))
         beside = None
         if cfg.evaluate.bm25 is not None and at.bm25_queries is not None:
             beside = BesideBM25(classes.build(cfg.evaluate.bm25), setting.training, setting.cache, at.bm25_queries)
-        found.append(Alarms(stored, evaluate, setting.training, folder, at, metrics, beside))
+        needed.append(Alarms(stored, evaluate, setting.training, folder, at, metrics, beside))
     if following:
-        found.append(Remine(following, setting, model, **classes.plain(cfg.remine), curriculum=negatives.curriculum))
+        needed.append(Remine(following, setting, model, **classes.plain(cfg.remine), curriculum=negatives.curriculum))
     if any(source.swap is not None for source in stored.values()):
-        found.append(SwapNegatives(stored, negatives.names, negatives.curriculum))
-    return found
+        needed.append(SwapNegatives(stored, negatives.names, negatives.curriculum))
+    return needed
 
 
 def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.Callback]) -> list[L.Callback]:

@@ -1,4 +1,4 @@
-"""The training step of a cross-encoder: score the pairs, lose, log."""
+"""The training step of a cross-encoder: score the pairs, compute the loss, log."""
 
 from __future__ import annotations
 
@@ -70,4 +70,4 @@ class PairModule(TrainingModule):
         scores = encode(self.network, batch.pairs, size, self.recipe.grad_cache)
         with torch.autocast(self.device.type, enabled=False):
             offered = Candidates.scored(scores.unflatten(0, batch.doc_ids.shape), batch, self.names)
-            return self.lose(offered, self.filtered(offered, batch))
+            return self.compute_loss(offered, self.filtered(offered, batch))
