@@ -78,7 +78,7 @@ class Candidates:
         cls, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch, names: tuple[str, ...]
     ) -> Candidates:
         """Start with each row's own documents: its positives and the negatives that were drawn for it."""
-        return cls.scored(torch.einsum("bd,bgd->bg", q, d), batch, names)
+        return cls.scored(own_scores(q, d), batch, names)
 
     @classmethod
     def scored(cls, scores: Float[Tensor, "B G"], batch: Rows, names: tuple[str, ...]) -> Candidates:
@@ -115,7 +115,7 @@ class Candidates:
             copied_positives = self._repeats(ids, self.positive) & sampled
             valid, copies = valid & ~copies & ~copied_positives, copies & ~copied_positives
         grown: dict[str, Any] = {
-            "scores": _scores(q, d, columns),
+            "scores": column_scores(q, d, columns),
             "ids": ids,
             "positive": torch.zeros(shape, dtype=torch.bool, device=q.device),
             "valid": valid,
@@ -252,7 +252,13 @@ class Candidates:
         return replace(self.of_sources((name,)), reverse=None)
 
 
-def _scores(q: Float[Tensor, "B D"], d: Float[Tensor, "B D"] | None, columns: Columns) -> Float[Tensor, "B M"]:
+def own_scores(q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"]) -> Float[Tensor, "B G"]:
+    """Score each row's own documents."""
+    return torch.einsum("bd,bgd->bg", q, d)
+
+
+def column_scores(q: Float[Tensor, "B D"], d: Float[Tensor, "B D"] | None, columns: Columns) -> Float[Tensor, "B M"]:
+    """Score every row with a source's columns; `d` are the rows' first positives, for columns paired with these."""
     by_query = q @ columns.emb.T
     if columns.pairing is None:
         return by_query

@@ -64,7 +64,7 @@ class DualEncoder(TrainingModule):
             offered = self.with_live_teacher(embedded.candidates(batch, self.names))
             kept = self.filtered(offered, batch)
             widths = self.cut_to_widths(embedded)
-            at_each_width = self.at_each_width(widths, kept, batch)
+            at_each_width = self.at_each_width(widths, kept)
             vector_losses = self.vector_losses(widths, batch)
             vectors = {"queries": q, "documents": d[:, 0]}
             total = self.compute_loss(offered, kept, at_each_width, vectors, vector_losses)
@@ -95,18 +95,10 @@ class DualEncoder(TrainingModule):
             for width, weight in widths.items()
         ]
 
-    def at_each_width(
-        self, widths: list[tuple[float, Embedded]], kept: Candidates, batch: Batch
-    ) -> list[tuple[float, Candidates]]:
+    def at_each_width(self, widths: list[tuple[float, Embedded]], kept: Candidates) -> list[tuple[float, Candidates]]:
         """Score the kept candidates at each width: the filters have judged them at the full one, once."""
-        views = []
-        for weight, embedded in widths:
-            if embedded.q.shape[1] == self.towers.dim:
-                views.append((weight, kept))
-            else:
-                c = embedded.candidates(batch, self.names)
-                views.append((weight, replace(kept, scores=c.scores, reverse=c.reverse)))
-        return views
+        full = self.towers.dim
+        return [(weight, kept if e.q.shape[1] == full else e.score_again(kept)) for weight, e in widths]
 
     def vector_losses(self, widths: list[tuple[float, Embedded]], batch: Batch) -> dict[str, Tensor]:
         """The losses over the vectors themselves, weighted, each at the widths that it counts at."""
