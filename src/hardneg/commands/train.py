@@ -202,7 +202,7 @@ def make_module(
         towers.compiler = Compiler(longest=max(int(side.max_length) for side in (recipe.query, recipe.document)))
     for loss in losses.values():
         if isinstance(loss, EmbedDistill) and vectors is not None:
-            loss.fit(towers.dim, vectors.dim)
+            loss.make_projection(towers.dim, vectors.dim)
     return DualEncoder(
         towers=towers,
         sources=negatives.online,

@@ -116,7 +116,7 @@ def test_so_is_a_batch_of_a_curriculum(sources):
         shape="linear",
     )
     one.pace.plan(101)
-    one.fit(chosen)
+    one.resize(chosen)
     mixture = Mixture(chosen, ("positive", *chosen), seed=5, curriculum=one)
     ids, labels, _ = mixture.draw_batch(EPOCHS, ASKED, batch=40)
     for row, (epoch, query) in enumerate(zip(EPOCHS.tolist(), ASKED.tolist(), strict=True)):
