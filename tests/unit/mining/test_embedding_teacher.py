@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from hardneg.data.dataset import Collate, Row
+from hardneg.data.dataset import Collate, Drawn
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY
@@ -79,8 +79,9 @@ def test_a_batch_brings_them(toy, tmp_path):
     vectors = TEACHER.vectors(training, "positives", tmp_path, "cpu")
     collate = Collate(model.queries, model.docs, training, has_teacher=False, vectors=vectors)
     query = int(training.queries[0])
-    docs = np.array([training.positives[query][0], 3])
-    batch = collate([Row(query, docs, np.array([0, 1]), np.full(2, np.nan, np.float32))]).to("cpu")
+    docs = np.array([[training.positives[query][0], 3]])
+    drawn = Drawn(np.array([query]), docs, np.array([[0, 1]]), np.full((1, 2), np.nan, np.float32), 1, {})
+    batch = collate(drawn).to("cpu")
     assert batch.teacher_queries.shape == (1, 8) and batch.teacher_docs.shape == (1, 1, 8)
     torch.testing.assert_close(batch.teacher_queries, torch.from_numpy(vectors.of_queries(np.array([query]))))
 
