@@ -59,7 +59,7 @@ class Batches(L.LightningDataModule):
         loader = DataLoader(
             self.rows,
             batch_sampler=sampler,  # type: ignore[arg-type]
-            collate_fn=self.collate,
+            collate_fn=self.collate,  # type: ignore[arg-type]  # it gets what `__getitems__` returns, which is no list
             num_workers=workers(self.num_workers, device, devices),
             pin_memory=device.type == "cuda",
         )

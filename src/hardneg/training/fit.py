@@ -43,8 +43,8 @@ from hardneg.training.callbacks.kept_rate import KeptRate
 from hardneg.training.callbacks.kept_temperatures import KeptTemperatures
 from hardneg.training.callbacks.log_steps import LogSteps
 from hardneg.training.callbacks.note_stores import NoteStores
-from hardneg.training.callbacks.progress import Progress
-from hardneg.training.callbacks.prune import Prune, trial_of
+from hardneg.training.callbacks.progress import NoteProgress
+from hardneg.training.callbacks.prune import Prune, optuna_trial
 from hardneg.training.callbacks.race_part import race_part
 from hardneg.training.callbacks.remine import Remine
 from hardneg.training.callbacks.stop_early import StopEarly
@@ -117,14 +117,14 @@ def fit(
 
 
 def evaluation(
-    cfg: DictConfig, data: RetrievalData, also: Sequence[OtherSet], ranks: Callable[[RetrievalData], Ranks]
+    cfg: DictConfig, data: RetrievalData, also: Sequence[OtherSet], retriever_of: Callable[[RetrievalData], Ranks]
 ) -> Evaluate:
-    """Make the callback that evaluates, as the config asks; `ranks` makes what ranks the documents of a data set."""
-    own = ranks(data)
+    """Make the callback that evaluates, as the config asks; `retriever_of` makes what ranks a data set's documents."""
+    own = retriever_of(data)
     return Evaluate(
         own,
         dev=cfg.split.dev,
-        tests=test_sets(own, cfg.split.test, also, ranks),
+        tests=test_sets(own, cfg.split.test, also, retriever_of),
         test_before=cfg.evaluate.before,
         metrics=resolve(cfg.evaluate.metrics),
         depth=cfg.evaluate.depth,
@@ -191,8 +191,8 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
         StopEarly(),
         EpochLine(),
     ]
-    own += [] if cfg.trainer.fast_dev_run else [Progress(folder, evaluate)]
-    own += [] if (trial := trial_of(folder)) is None else [Prune(trial, evaluate, cfg.evaluate.best)]
+    own += [] if cfg.trainer.fast_dev_run else [NoteProgress(folder, evaluate)]
+    own += [] if (trial := optuna_trial(folder)) is None else [Prune(trial, evaluate, cfg.evaluate.best)]
     own += mined
     if cfg.trainer.enable_progress_bar:
         own.append(Bar())
