@@ -19,7 +19,7 @@ from hardneg.mining.encoder_choice import EncoderChoice
 from hardneg.mining.stored_vectors import StoredVectors
 from hardneg.retrieval import embedding_blocks
 from hardneg.retrieval.embed_tables import embed_table
-from hardneg.retrieval.embedding_blocks import Blocks
+from hardneg.retrieval.embedding_blocks import EmbeddingBlocks
 from hardneg.testing.synthetic import make_model
 
 TEACHER = EmbeddingTeacher(encoder=Static(dim=8, vocab_size=300), precision="32-true")
@@ -63,7 +63,7 @@ def test_more_files_than_a_process_may_open_are_read_too(tmp_path, monkeypatch):
     for number, path in enumerate(paths):
         np.save(path, np.full((4, 2), number, np.float32))
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    vectors = StoredVectors(Blocks(paths, np.arange(1200), 2), None, "none")
+    vectors = StoredVectors(EmbeddingBlocks(paths, np.arange(1200), 2), None, "none")
     resource.setrlimit(resource.RLIMIT_NOFILE, (200, before[1]))
     try:
         found = [vectors.of_queries(np.arange(1200)) for _ in range(2)]
