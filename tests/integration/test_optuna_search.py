@@ -60,7 +60,7 @@ def test_a_bad_trial_ends_early_without_a_test(hardneg, small, tmp_path, monkeyp
         def should_prune(self):
             return len(told) == 2
 
-    monkeypatch.setattr("hardneg.training.fit.optuna_trial", lambda folder: Bad())
+    monkeypatch.setattr("hardneg.training.fit.trial_of", lambda folder: Bad())
     hardneg("train", *small, *FAST, "trainer.max_epochs=5", "evaluate.every_n_steps=4", "hydra.run.dir=run")
     assert [step for step, _ in told] == [1, 2]
     found = status.read(tmp_path / "run")
@@ -69,9 +69,9 @@ def test_a_bad_trial_ends_early_without_a_test(hardneg, small, tmp_path, monkeyp
 
 
 def test_a_trial_is_found_in_its_study_and_other_runs_are_none(tmp_path):
-    assert prune.optuna_trial(tmp_path) is None
+    assert prune.trial_of(tmp_path) is None
     trial = open_study(FACTS, tmp_path).ask()
     status.write(tmp_path / "job", search={**FACTS, "trial": trial.number}, state="waiting")
-    found = prune.optuna_trial(tmp_path / "job")
+    found = prune.trial_of(tmp_path / "job")
     found.report(0.5, 1)
     assert found.number == trial.number and not found.should_prune()

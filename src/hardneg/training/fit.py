@@ -44,7 +44,7 @@ from hardneg.training.callbacks.kept_temperatures import KeptTemperatures
 from hardneg.training.callbacks.log_steps import LogSteps
 from hardneg.training.callbacks.note_stores import NoteStores
 from hardneg.training.callbacks.progress import NoteProgress
-from hardneg.training.callbacks.prune import Prune, optuna_trial
+from hardneg.training.callbacks.prune import Prune, trial_of
 from hardneg.training.callbacks.race_part import race_part
 from hardneg.training.callbacks.remine import Remine
 from hardneg.training.callbacks.stop_early import StopEarly
@@ -192,7 +192,7 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
         EpochLine(),
     ]
     own += [] if cfg.trainer.fast_dev_run else [NoteProgress(folder, evaluate)]
-    own += [] if (trial := optuna_trial(folder)) is None else [Prune(trial, evaluate, cfg.evaluate.best)]
+    own += [] if (trial := trial_of(folder)) is None else [Prune(trial, evaluate, cfg.evaluate.best)]
     own += mined
     if cfg.trainer.enable_progress_bar:
         own.append(Bar())

@@ -14,7 +14,7 @@ from hardneg.training.callbacks.after_evaluation import AfterEvaluation
 from hardneg.training.callbacks.evaluation import Evaluate
 
 
-def optuna_trial(folder: Path) -> Any:
+def trial_of(folder: Path) -> Any:
     """Return the trial that the run in this folder is, if it is one of a search that prunes; else None."""
     of_search = (status.read(folder) or {}).get("search")
     if not of_search or of_search["pruner"] == "none":

@@ -112,7 +112,7 @@ class TimeSteps(Checkpoint):
         trainer.save_checkpoint(self.folder / CHECKPOINTS / BEST, weights_only=False)
         over_all = self.evaluate.over_all_seconds  # once a run: as part of each evaluation it would fill the budget
         evaluation = time.perf_counter() - now - over_all
-        timing: dict[str, Any] = {
+        found: dict[str, Any] = {
             "step": step,
             "evaluation": evaluation,
             "start": self.start,
@@ -120,7 +120,7 @@ class TimeSteps(Checkpoint):
             "over_all": over_all,
         }
         if trainer.is_global_zero:
-            status.write(self.folder, timing=timing)
+            status.write(self.folder, timing=found)
         raise Paused
 
 
