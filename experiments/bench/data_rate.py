@@ -201,7 +201,7 @@ def parts(case: str, training: TrainingSet, tables: tuple, lists: Path) -> tuple
         chosen = {name: sources[name] for name in ("random", "stored")}
         curriculum = Curriculum(share={"random": [0.65, 0.65], "stored": [0.35, 0.35]}, slots=K, shape="linear")
         curriculum.pace.plan(10**6)
-        curriculum.fit(chosen)
+        curriculum.resize(chosen)
     else:
         chosen = {name: source for name, source in sources.items() if name == case}
     for name, source in chosen.items():

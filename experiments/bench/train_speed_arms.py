@@ -117,8 +117,8 @@ class Workload:
         sampler = EpochSampler(len(rows), job.batch, SEED)
         if len(sampler) < job.total:
             raise SystemExit(f"{len(rows)} training queries make {len(sampler)} batches, {job.total} are asked for")
-        steps = [[rows[key] for key in keys] for keys in islice(sampler, job.total)]
-        return [(np.array([row.query for row in step]), np.array([row.docs[0] for row in step])) for step in steps]
+        steps = [rows.__getitems__(keys) for keys in islice(sampler, job.total)]
+        return [(step.queries, step.docs[:, 0]) for step in steps]
 
 
 def bare(work: Workload, job: Job, clock: Clock, bf16: bool) -> float:

@@ -10,7 +10,7 @@ from part import Part, begin, forget_peak, peak_flops, peak_memory, seconds
 from hardneg.encoders.towers import DOCUMENT
 from hardneg.errors import UserError
 from hardneg.retrieval.embed_tables import embed_rows
-from hardneg.retrieval.embedding_blocks import SIZE, Blocks
+from hardneg.retrieval.embedding_blocks import SIZE, EmbeddingBlocks
 from hardneg.retrieval.exact_search import exact
 from hardneg.retrieval.search import Exact, Faiss, Search
 from hardneg.system.progress import silent
@@ -79,7 +79,7 @@ def search_once(searcher: object, q: torch.Tensor, device: str) -> tuple[float, 
     return taken, found[0][:1000].cpu().tolist()
 
 
-def blocks(part: Part, count: int) -> Blocks:
+def blocks(part: Part, count: int) -> EmbeddingBlocks:
     """Write random unit vectors as an embedded corpus lies on disk."""
     folder = part.work / f"vectors-{count}"
     folder.mkdir(exist_ok=True)
@@ -89,7 +89,7 @@ def blocks(part: Part, count: int) -> Blocks:
         paths.append(folder / f"{start}.npy")
         rows = torch.randn(min(SIZE, count - start), 384, device=part.device)
         np.save(paths[-1], torch.nn.functional.normalize(rows).cpu().numpy())
-    return Blocks(paths, np.arange(count, dtype=np.int32), 384)
+    return EmbeddingBlocks(paths, np.arange(count, dtype=np.int32), 384)
 
 
 def main() -> None:

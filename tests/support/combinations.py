@@ -148,7 +148,7 @@ def taught(world, losses):
             queries = query_blocks(model, world.training.queries, cache)
             documents = np.arange(len(world.training.data.corpus), dtype=np.int32)
             stored = StoredVectors(queries, document_blocks(model, documents, cache / "vectors"), loss.documents)
-            loss.fit(world.towers.dim, stored.dim)
+            loss.make_projection(world.towers.dim, stored.dim)
             return stored
     return None
 

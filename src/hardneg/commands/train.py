@@ -43,7 +43,7 @@ from hardneg.system import distributed
 from hardneg.system.cache import owner_name
 from hardneg.system.screen import ONLY_IN_FILE
 from hardneg.training.auto_numbers import tell_found
-from hardneg.training.batch_size import settle, trial_of, why_smaller, within_memory
+from hardneg.training.batch_size import settle, trial_batch, why_smaller, within_memory
 from hardneg.training.batch_topics import batch_order, tell_topics
 from hardneg.training.fit import evaluation, fit, mining
 from hardneg.training.learning_rate import settle_rate
@@ -93,7 +93,7 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     device = distributed.device(own_device(cfg))
     tables = (encoder.queries, encoder.docs)
     online = negatives.online.values()
-    tries = trial_of(asked, module.towers, tables, encoder.precision, device, group, online)
+    tries = trial_batch(asked, module.towers, tables, encoder.precision, device, group, online)
     cfg = within_memory(cfg, folder, cfg.batch_size, tries)
     tell_topics(order, cfg.seed, cfg.batch_size * distributed.world_size())
     batches = make_batches(cfg, training, encoder, negatives, vectors, order)
@@ -202,7 +202,7 @@ def make_module(
         towers.compiler = Compiler(longest=max(int(side.max_length) for side in (recipe.query, recipe.document)))
     for loss in losses.values():
         if isinstance(loss, EmbedDistill) and vectors is not None:
-            loss.fit(towers.dim, vectors.dim)
+            loss.make_projection(towers.dim, vectors.dim)
     return DualEncoder(
         towers=towers,
         sources=negatives.online,

@@ -66,14 +66,14 @@ def _train(cfg: DictConfig, started: float) -> float | None:
     module = PairModule(network, recipe, objective(cfg, negatives, setting.filters, losses))
     bm25 = classes.build(cfg.evaluate.bm25)
 
-    def ranks(data: RetrievalData) -> Reranker:
+    def retriever_of(data: RetrievalData) -> Reranker:
         """Make what reranks the first stage's documents in a data set."""
         left_out = seen(data, None)
         return Reranker(
             data, lambda split, depth: baseline_run(bm25, data, split, depth, cache, left_out), precision, left_out
         )
 
-    evaluate = evaluation(cfg, training.data, also, ranks)
+    evaluate = evaluation(cfg, training.data, also, retriever_of)
     tell_what_is_reranked(evaluate, begun=cfg.ckpt_path is not None)
     return fit(cfg, folder, module, batches, evaluate, negatives, [], started)
 

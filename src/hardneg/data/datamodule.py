@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import lightning as L
 import torch
 from torch.utils.data import DataLoader
 
-from hardneg.data.dataset import Drawn, Row, TrainingRows
+from hardneg.data.dataset import Drawn, TrainingRows
 from hardneg.data.loader import ResumableLoader
 from hardneg.data.same_set_batches import Order
 from hardneg.data.sampler import EpochSampler
@@ -31,7 +31,7 @@ class Batches(L.LightningDataModule):
     def __init__(
         self,
         rows: TrainingRows,
-        collate: Callable[[Drawn | Sequence[Row]], Rows],
+        collate: Callable[[Drawn], Rows],
         batch_size: int,
         seed: int,
         num_workers: int | str = 0,
@@ -59,7 +59,7 @@ class Batches(L.LightningDataModule):
         loader = DataLoader(
             self.rows,
             batch_sampler=sampler,  # type: ignore[arg-type]
-            collate_fn=self.collate,
+            collate_fn=self.collate,  # type: ignore[arg-type]  # it gets what `__getitems__` returns, which is no list
             num_workers=workers(self.num_workers, device, devices),
             pin_memory=device.type == "cuda",
         )

@@ -1,9 +1,9 @@
-"""From (epoch, index) to a training batch: draw the documents, look up their tokens, stack."""
+"""From (epoch, index) to a training batch: draw the documents, look up their tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -43,50 +43,15 @@ class DrawsNegatives(Protocol):
 
 
 @dataclass
-class Row:
-    """One query with the documents drawn for it, as row numbers."""
-
-    query: int
-    docs: np.ndarray  # (G,), positives first
-    source: np.ndarray  # (G,)
-    teacher: np.ndarray  # (G,)
-    positives: int = 1
-    relabelled: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))  # with all documents of the same text
-
-
-@dataclass
 class Drawn:
-    """Several rows, stacked: the fields of `Row` as arrays."""
+    """The rows of a batch: each a query with the documents drawn for it, as row numbers."""
 
     queries: np.ndarray  # (B,)
     docs: np.ndarray  # (B, G), positives first
     source: np.ndarray  # (B, G)
     teacher: np.ndarray  # (B, G)
     positives: int
-    relabelled: dict[int, np.ndarray]  # by place in the batch, where there are any
-
-    @classmethod
-    def of(cls, rows: Sequence[Row]) -> Drawn:
-        """Stack single rows."""
-        return cls(
-            queries=np.array([row.query for row in rows]),
-            docs=np.stack([row.docs for row in rows]),
-            source=np.stack([row.source for row in rows]),
-            teacher=np.stack([row.teacher for row in rows]),
-            positives=rows[0].positives,
-            relabelled={place: row.relabelled for place, row in enumerate(rows) if len(row.relabelled)},
-        )
-
-    def __getitem__(self, place: int) -> Row:
-        none = np.empty(0, np.int32)
-        return Row(
-            query=int(self.queries[place]),
-            docs=self.docs[place],
-            source=self.source[place],
-            teacher=self.teacher[place],
-            positives=self.positives,
-            relabelled=self.relabelled.get(place, none),
-        )
+    relabelled: dict[int, np.ndarray]  # by place in the batch, where there are any; with all documents of the same text
 
 
 class TrainingRows(Dataset):
@@ -106,11 +71,8 @@ class TrainingRows(Dataset):
     def __len__(self) -> int:
         return len(self.queries)
 
-    def __getitem__(self, place: Place) -> Row:
-        return self.__getitems__([place])[0]
-
     def __getitems__(self, places: Sequence[Place]) -> Drawn:
-        """Draw the rows of one batch, all at once (a data loader prefers this to `__getitem__`)."""
+        """Draw the rows of one batch, all at once: what a data loader calls where it is there."""
         epochs, indices, batches = np.array(places, np.int64).reshape(-1, 3).T
         assert (batches == batches[0]).all(), "the places belong to different batches"
         queries = self.queries[indices].astype(np.int64)
@@ -175,7 +137,7 @@ class TeacherVectors(Protocol):
 
 
 class Collate:
-    """Stack rows into a `Batch`, reading tokens, and a teacher's `vectors`, from memory-mapped tables."""
+    """Make a `Batch` of drawn rows, reading tokens, and a teacher's `vectors`, from memory-mapped tables."""
 
     def __init__(
         self,
@@ -188,14 +150,13 @@ class Collate:
         self.queries, self.docs, self.excluded, self.has_teacher = queries, docs, training.excluded, has_teacher
         self.vectors = vectors
 
-    def __call__(self, rows: Drawn | Sequence[Row]) -> Batch:
-        """Stack the rows; texts are padded to the longest of the batch."""
-        drawn = rows if isinstance(rows, Drawn) else Drawn.of(rows)
+    def __call__(self, drawn: Drawn) -> Batch:
+        """Look up the texts, padded to the longest of the batch."""
         return Batch(
             queries=self.queries.batch(drawn.queries),
             docs=self.docs.batch(drawn.docs.ravel()),
             **self._taught(drawn),
-            **stacked(drawn, self.excluded, self.has_teacher),
+            **as_tensors(drawn, self.excluded, self.has_teacher),
         )
 
     def _taught(self, drawn: Drawn) -> dict[str, Any]:
@@ -209,9 +170,8 @@ class Collate:
         }
 
 
-def stacked(rows: Drawn | Sequence[Row], excluded: Ragged, has_teacher: bool) -> dict[str, Any]:
-    """Stack what every kind of batch holds (see `batch.Rows`); `excluded` are the non-negatives of each query."""
-    drawn = rows if isinstance(rows, Drawn) else Drawn.of(rows)
+def as_tensors(drawn: Drawn, excluded: Ragged, has_teacher: bool) -> dict[str, Any]:
+    """Return what every kind of batch holds (see `batch.Rows`); `excluded` are the non-negatives of each query."""
     width = max((len(found) for found in drawn.relabelled.values()), default=0)
     relabelled = np.full((len(drawn.queries), width), -1, np.int32)
     for place, found in drawn.relabelled.items():

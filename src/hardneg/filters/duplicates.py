@@ -9,7 +9,8 @@ from torch import Tensor
 from hardneg.data.training_set import TrainingSet
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.lookup import Lookup
-from hardneg.matrix.candidates import PAIRINGS, Candidates
+from hardneg.matrix.candidates import Candidates
+from hardneg.matrix.paired_columns import PAIRINGS
 
 
 class Duplicates(CandidateFilter):
@@ -31,11 +32,11 @@ class Duplicates(CandidateFilter):
         """Return False where an earlier valid candidate of the row has the same text."""
         groups = self._groups.on(c.ids.device)
         text = groups[c.ids if c.of_query is None else c.ids.masked_fill(c.of_query, 0)] if len(groups) else c.ids
-        if c.pairing is not None and c.of_query is not None:
+        if c.paired is not None and c.of_query is not None:
             # Only columns of one pairing can be copies: a query is none of a document, whatever their texts.
             queries = self._query_groups.on(c.ids.device)
             asked = queries[c.ids.masked_fill(~c.of_query, 0)] if len(queries) else c.ids
-            text = torch.where(c.of_query, asked, text) * len(PAIRINGS) + c.pairing
+            text = torch.where(c.of_query, asked, text) * len(PAIRINGS) + c.paired.pairing
         columns = torch.arange(c.ids.shape[1], device=c.ids.device).expand_as(c.ids)
         text = torch.where(c.valid, text, -1 - columns)  # a candidate that is out already has no duplicates
         text, order = text.sort(dim=1, stable=True)

@@ -17,8 +17,9 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.lookup import Lookup
-from hardneg.matrix.candidates import QUERY_DOCUMENT, Candidates
+from hardneg.matrix.candidates import Candidates
 from hardneg.matrix.membership import among
+from hardneg.matrix.paired_columns import QUERY_DOCUMENT
 
 log = logging.getLogger(__name__)
 
@@ -63,13 +64,13 @@ class KnownPositives(CandidateFilter):
         keep = torch.ones_like(c.valid)
         for known in positive_ids.unbind(dim=1):  # one pass per positive, to avoid a (B, N, P) array
             keep &= c.ids != known[:, None]
-        if c.pairing is not None and c.related is not None:  # other columns have no such id
-            keep = torch.where(c.pairing == QUERY_DOCUMENT, keep, ~c.related)
+        if c.paired is not None:  # other columns have no such id
+            keep = torch.where(c.paired.pairing == QUERY_DOCUMENT, keep, ~c.paired.related)
         if self.mode == "drop_positives" or c.query_ids is None:
             return keep
         judged = among(c.query_ids[:, None] * self._width + c.ids, self._judged.on(c.ids.device))
-        if c.pairing is not None:  # queries are not judged against queries
-            judged &= c.pairing == QUERY_DOCUMENT
+        if c.paired is not None:  # queries are not judged against queries
+            judged &= c.paired.pairing == QUERY_DOCUMENT
         return keep & (judged if self.mode == "only_judged_negatives" else ~judged)
 
 

@@ -59,7 +59,7 @@ class EmbedDistill(VectorLoss):
         """Whether it may have a projection once the widths are known."""
         return self.wanted is not False
 
-    def fit(self, ours: int, theirs: int) -> None:
+    def make_projection(self, ours: int, theirs: int) -> None:
         """Make the projection for vectors of these widths, with random weights; before the optimizer is made.
 
         Raises `ConfigError` for different widths where there is to be none.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,11 +11,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hardneg.matrix.batch import Batch, Rows
+from hardneg.matrix.paired_columns import DOCUMENT_QUERY, PairedColumns
+from hardneg.matrix.sampled_columns import SampledColumns
 from hardneg.system import collectives
-
-# What represents the row, and what the column; `pairing` holds places in this list.
-PAIRINGS = ("query_document", "query_query", "document_query", "document_document")
-QUERY_DOCUMENT, QUERY_QUERY, DOCUMENT_QUERY = range(3)  # from the last on it is the row's document that represents it
 
 
 @dataclass(frozen=True)
@@ -27,8 +24,8 @@ class Columns:
     receives its own documents twice. `log_q` is the logarithm of how many times the source may be expected to offer
     the document, where it offers some more often than others; NaN for a document that did not come by chance.
 
-    `pairing` (see `PAIRINGS`; None: all query_document) says what a row is set against the column by, its query or its
-    first positive document, and what the column is. `ids` are rows of the document table, and of the query table in
+    `pairing` (see `PairedColumns`; None: all query_document) says what a row is set against the column by, its query or
+    its first positive document, and what the column is. `ids` are rows of the document table, and of the query table in
     columns of queries: a column is told from others by both. `related` marks the rows that the labels hold together
     with a column that is not query_document, as only the source knows whose it is.
     """
@@ -50,16 +47,14 @@ class Candidates:
     `reverse` holds the other direction (each of a row's P positive documents, row by row, against the batch's queries)
     where a loss asked for it; a padded positive's row holds no positive. `teacher` (NaN = unknown) exists only when a
     chosen source has teacher scores. `query_ids` are rows of the query table; `rank` (from 0) is the place in a mined
-    list, -1 for what is in none. `online` are those of `names` whose columns were offered to all rows. `pairing` and
-    `related` (see `Columns`) exist only when a source's columns are more than documents beside the query. Positives lie
+    list, -1 for what is in none. `online` are those of `names` whose columns were offered to all rows. Positives lie
     among the first `positives` columns, and all own documents among the first `slots`; None: anywhere.
 
     `live_teacher` are the scores of a teacher that knows every pair of the step (see `InBatch`), on a scale of its own:
     of positives, drawn negatives and columns alike.
 
-    `log_q` (NaN = none) corrects a softmax for how its columns were sampled and exists only when a source has it; see
-    `logits`. `sampled` are the sources that have one. `copies` marks sampled columns of documents that were drawn for
-    the row: they are left out (not `valid`) beside the drawn ones, and stand for them where a loss leaves those out.
+    `sampled` exists only when a source's columns have a `log_q`, which `logits` corrects for, and `paired` only when
+    they are more than documents beside the query.
     """
 
     scores: Float[Tensor, "B N"]
@@ -73,21 +68,18 @@ class Candidates:
     query_ids: Int[Tensor, " B"] | None = None
     rank: Int[Tensor, "B N"] | None = None
     online: tuple[str, ...] = ()
-    log_q: Float[Tensor, "B N"] | None = None
-    sampled: tuple[str, ...] = ()
-    copies: Bool[Tensor, "B N"] | None = None
-    pairing: Int[Tensor, " N"] | None = None
-    related: Bool[Tensor, "B N"] | None = None
     positives: int | None = None
     slots: int | None = None
     live_teacher: Float[Tensor, "B N"] | None = None
+    sampled: SampledColumns | None = None
+    paired: PairedColumns | None = None
 
     @classmethod
     def own(
         cls, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch, names: tuple[str, ...]
     ) -> Candidates:
         """Start with each row's own documents: its positives and the negatives that were drawn for it."""
-        return cls.scored(torch.einsum("bd,bgd->bg", q, d), batch, names)
+        return cls.scored(own_scores(q, d), batch, names)
 
     @classmethod
     def scored(cls, scores: Float[Tensor, "B G"], batch: Rows, names: tuple[str, ...]) -> Candidates:
@@ -124,52 +116,44 @@ class Candidates:
             copied_positives = self._repeats(ids, self.positive) & sampled
             valid, copies = valid & ~copies & ~copied_positives, copies & ~copied_positives
         grown: dict[str, Any] = {
-            "scores": _scores(q, d, columns),
+            "scores": column_scores(q, d, columns),
             "ids": ids,
             "positive": torch.zeros(shape, dtype=torch.bool, device=q.device),
             "valid": valid,
             "source": torch.full(shape, self.names.index(name), dtype=torch.int8, device=q.device),
         }
-        if columns.log_q is not None or self.copies is not None:
-            grown["copies"] = copies
         if self.teacher is not None:
             grown["teacher"] = torch.full(shape, torch.nan, device=q.device)
-        held = {"copies": torch.zeros_like(self.valid) if self.copies is None else self.copies}
-        wider: dict[str, Any] = {
-            key: torch.cat([held.get(key, getattr(self, key)), new], dim=1) for key, new in grown.items()
-        }
-        wider |= self._sampled(columns.log_q, shape, name) | self._paired(columns, shape)
+        wider: dict[str, Any] = {key: torch.cat([getattr(self, key), new], dim=1) for key, new in grown.items()}
+        wider |= {"sampled": self._sampled_with(columns.log_q, copies, name), "paired": self._paired_with(columns)}
         return replace(self, **wider, online=(*self.online, name))
 
     def _repeats(self, ids: Int[Tensor, "B M"], of: Bool[Tensor, "B N"]) -> Bool[Tensor, "B M"]:
         """Mark documents that a row has among its own `of` a kind."""
-        found = torch.zeros_like(ids, dtype=torch.bool)
+        repeated = torch.zeros_like(ids, dtype=torch.bool)
         for own, among in zip(self.ids[:, : self.slots].unbind(dim=1), of[:, : self.slots].unbind(dim=1), strict=True):
-            found |= (ids == own[:, None]) & among[:, None]  # one pass per document, to avoid a (B, M, G) array
-        return found
+            repeated |= (ids == own[:, None]) & among[:, None]  # one pass per document, to avoid a (B, M, G) array
+        return repeated
 
-    def _paired(self, columns: Columns, shape: tuple[int, int]) -> dict[str, Any]:
-        """Widen `pairing` and `related`."""
-        if self.pairing is None and columns.pairing is None:
-            return {}
-        plain = columns.ids.new_zeros(self.scores.shape[1] + shape[1])
-        held, new = plain.split([self.scores.shape[1], shape[1]])
-        held = held if self.pairing is None else self.pairing
-        new = new if columns.pairing is None else columns.pairing
-        apart = self.valid.new_zeros(shape) if columns.related is None else columns.related
-        before = torch.zeros_like(self.valid) if self.related is None else self.related
-        return {"pairing": torch.cat([held, new]), "related": torch.cat([before, apart], dim=1)}
+    def _sampled_with(
+        self, log_q: Float[Tensor, " M"] | None, copies: Bool[Tensor, "B M"], name: str
+    ) -> SampledColumns | None:
+        if self.sampled is None and log_q is None:
+            return None
+        held = SampledColumns.none_of(self.scores) if self.sampled is None else self.sampled
+        return held.add(log_q, copies, name)
 
-    def _sampled(self, log_q: Float[Tensor, " M"] | None, shape: tuple[int, int], name: str) -> dict[str, Any]:
-        """Widen `log_q`. Each sampled source estimates the same sum over all documents, so they are averaged."""
-        if self.log_q is None and log_q is None:
-            return {}
-        held = torch.full_like(self.scores, torch.nan) if self.log_q is None else self.log_q
-        if log_q is None:
-            return {"log_q": torch.cat([held, held.new_full(shape, torch.nan)], dim=1)}
-        n = len(self.sampled)
-        held, new = held + math.log((n + 1) / max(n, 1)), log_q.expand(shape) + math.log(n + 1)
-        return {"log_q": torch.cat([held, new], dim=1), "sampled": (*self.sampled, name)}
+    def _paired_with(self, columns: Columns) -> PairedColumns | None:
+        if self.paired is None and columns.pairing is None:
+            return None
+        rows, device = len(self.valid), self.valid.device
+        held = self.paired or PairedColumns.plain(rows, self.valid.shape[1], device)
+        new = PairedColumns.plain(rows, len(columns.ids), device)
+        if columns.pairing is not None:
+            new = replace(new, pairing=columns.pairing)
+        if columns.related is not None:
+            new = replace(new, related=columns.related)
+        return held.beside(new)
 
     def logits(self, temperature: float | Tensor) -> Float[Tensor, "B N"]:
         """Divide the similarities by the temperature, and correct sampled columns, for a softmax.
@@ -180,7 +164,7 @@ class Candidates:
         are masked (Khrylchenko et al. 2025, arXiv:2507.09331). Nor are a row's drawn negatives.
         """
         logits = self.scores / temperature
-        return logits if self.log_q is None else logits - self.log_q.nan_to_num(0.0)
+        return logits if self.sampled is None else logits - self.sampled.log_q.nan_to_num(0.0)
 
     def with_reverse(self, other: Candidates) -> Candidates:
         """Attach the other direction, for losses that are symmetric."""
@@ -202,9 +186,7 @@ class Candidates:
     @property
     def of_query(self) -> Bool[Tensor, " N"] | None:
         """The columns that are queries; None where all are documents."""
-        if self.pairing is None:
-            return None
-        return (self.pairing == QUERY_QUERY) | (self.pairing == DOCUMENT_QUERY)
+        return None if self.paired is None else self.paired.of_query
 
     @property
     def lowest_positive(self) -> Float[Tensor, "B 1"]:
@@ -220,12 +202,12 @@ class Candidates:
         known = self.positive & ~scores.isnan()
         if which == "mean":
             total = scores.masked_fill(~known, 0.0).sum(dim=1, keepdim=True)
-            found = total / known.sum(dim=1, keepdim=True)
+            score = total / known.sum(dim=1, keepdim=True)
         elif which == "max":
-            found = scores.masked_fill(~known, -torch.inf).amax(dim=1, keepdim=True)
+            score = scores.masked_fill(~known, -torch.inf).amax(dim=1, keepdim=True)
         else:
-            found = scores.masked_fill(~known, torch.inf).amin(dim=1, keepdim=True)
-        return found.where(known.any(dim=1, keepdim=True), torch.inf)
+            score = scores.masked_fill(~known, torch.inf).amin(dim=1, keepdim=True)
+        return score.where(known.any(dim=1, keepdim=True), torch.inf)
 
     def offered_by(self, names: Sequence[str]) -> Bool[Tensor, "B N"]:
         """Mark the candidates of these sources."""
@@ -237,8 +219,8 @@ class Candidates:
 
     def keep(self, mask: Bool[Tensor, "B N"]) -> Candidates:
         """Drop the negatives outside `mask`; a positive is never dropped."""
-        copies = None if self.copies is None else self.copies & mask
-        return replace(self, valid=self.valid & (mask | self.positive), copies=copies)
+        sampled = None if self.sampled is None else self.sampled.keep(mask)
+        return replace(self, valid=self.valid & (mask | self.positive), sampled=sampled)
 
     def of_sources(self, names: Sequence[str]) -> Candidates:
         """Keep the positives and the negatives of these sources; only these are averaged as samples.
@@ -247,14 +229,10 @@ class Candidates:
         """
         read = self.offered_by(names)
         kept = self.keep(read)
-        if kept.copies is not None:
-            needed = kept.copies & ~self._repeats(self.ids, read)
-            kept = replace(kept, valid=kept.valid | needed, copies=kept.copies & ~needed)
-        left = sum(name in names for name in self.sampled)
-        if self.log_q is None or left in (0, len(self.sampled)):
+        if kept.sampled is None:
             return kept
-        sampled = tuple(name for name in self.sampled if name in names)
-        return replace(kept, log_q=self.log_q + math.log(left / len(self.sampled)), sampled=sampled)
+        needed = kept.sampled.copies & ~self._repeats(self.ids, read)
+        return replace(kept, valid=kept.valid | needed, sampled=kept.sampled.keep(~needed).of_sources(names))
 
     def of_rows(self, mask: Bool[Tensor, " B"]) -> Candidates:
         """Leave rows outside `mask` only their positives, with no teacher scores."""
@@ -275,7 +253,13 @@ class Candidates:
         return replace(self.of_sources((name,)), reverse=None)
 
 
-def _scores(q: Float[Tensor, "B D"], d: Float[Tensor, "B D"] | None, columns: Columns) -> Float[Tensor, "B M"]:
+def own_scores(q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"]) -> Float[Tensor, "B G"]:
+    """Score each row's own documents."""
+    return torch.einsum("bd,bgd->bg", q, d)
+
+
+def column_scores(q: Float[Tensor, "B D"], d: Float[Tensor, "B D"] | None, columns: Columns) -> Float[Tensor, "B M"]:
+    """Score every row with a source's columns; `d` are the rows' first positives, for columns paired with these."""
     by_query = q @ columns.emb.T
     if columns.pairing is None:
         return by_query

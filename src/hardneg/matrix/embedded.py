@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 from hardneg.matrix.batch import Batch
-from hardneg.matrix.candidates import Candidates, Columns
-from hardneg.matrix.reverse import reverse
+from hardneg.matrix.candidates import Candidates, Columns, column_scores, own_scores
+from hardneg.matrix.reverse import reverse, reverse_scores
 from hardneg.system import collectives, distributed
 
 
@@ -56,3 +57,16 @@ class Embedded:
         for name, columns in self.columns.items():
             c = c.add(self.q, columns, name, distributed.rank(), self.d[:, 0])
         return c if self.others is None else c.with_reverse(reverse(self.q, self.d, self.others, batch))
+
+    def scores(self) -> Float[Tensor, "B N"]:
+        """The scores of `candidates` alone."""
+        own, first = own_scores(self.q, self.d), self.d[:, 0]
+        return torch.cat([own, *(column_scores(self.q, first, columns) for columns in self.columns.values())], dim=1)
+
+    def score_again(self, c: Candidates) -> Candidates:
+        """Score what were this step's `candidates` at another width; all else about them stays."""
+        again = replace(c, scores=self.scores())
+        if c.reverse is None or self.others is None:
+            return again
+        slots = len(c.reverse.scores) // len(self.q)
+        return again.with_reverse(replace(c.reverse, scores=reverse_scores(self.q, self.d, self.others, slots)))

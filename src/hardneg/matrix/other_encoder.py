@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from hardneg.matrix.candidates import DOCUMENT_QUERY, Candidates
+from hardneg.matrix.candidates import Candidates
+from hardneg.matrix.paired_columns import DOCUMENT_QUERY
 
 AT_ONCE = 2**25  # components of documents' vectors held for a block of rows
 
@@ -39,9 +40,9 @@ def similarities(vectors: OtherVectors, c: Candidates) -> Float[Tensor, "B N"]:
     if own == c.ids.shape[1]:
         return scores
     ids = c.ids[0, own:]  # online sources offer their columns to every row
-    if c.pairing is None or c.of_query is None:
+    if c.paired is None:
         return torch.cat([scores, q @ vectors.documents(ids).T], dim=1)
-    pairing, of_query = c.pairing[own:], c.of_query[own:]
+    pairing, of_query = c.paired.pairing[own:], c.paired.of_query[own:]
     asked = vectors.queries(ids.masked_fill(~of_query, -1))
     columns = torch.where(of_query[:, None], asked, vectors.documents(ids.masked_fill(of_query, -1)))
     firsts = vectors.documents(c.ids[:, 0])

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hardneg.matrix.batch import Batch, Rows
-from hardneg.matrix.candidates import Candidates, Columns
+from hardneg.matrix.candidates import Candidates, Columns, column_scores, own_scores
 from hardneg.system import collectives, distributed
 
 
@@ -38,10 +38,23 @@ def reverse(q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], queries: Columns
         positive_ids=own,
     )
     documents = d[:, :slots].flatten(0, 1)
-    scores = torch.einsum("nd,nod->no", documents, q.repeat_interleave(slots, dim=0)[:, None])
-    c = Candidates.scored(scores, paired, ("positive", "in_batch")).add(documents, queries, "in_batch")
+    c = Candidates.scored(_own_queries(q, documents), paired, ("positive", "in_batch")).add(
+        documents, queries, "in_batch"
+    )
     row = torch.arange(len(ids), device=q.device) // slots + distributed.rank() * len(q)
     known = torch.arange(len(queries.ids), device=q.device) == row[:, None]
     for positive in collectives.gather_padded(batch.positive_ids).unbind(dim=1):  # avoids a (B*P, W*B, K) array
         known |= positive == ids[:, None]
     return c.keep(torch.cat([c.positive[:, :1], ~known], dim=1))
+
+
+def reverse_scores(
+    q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], queries: Columns, slots: int
+) -> Float[Tensor, "BP WB1"]:
+    """The scores of `reverse` alone, of `slots` positives a row."""
+    documents = d[:, :slots].flatten(0, 1)
+    return torch.cat([_own_queries(q, documents), column_scores(documents, None, queries)], dim=1)
+
+
+def _own_queries(q: Float[Tensor, "B D"], documents: Float[Tensor, "BP D"]) -> Float[Tensor, "BP 1"]:
+    return own_scores(documents, q.repeat_interleave(len(documents) // len(q), dim=0)[:, None])

@@ -13,7 +13,7 @@ from jaxtyping import Float32, Int32
 
 from hardneg.data.distinct import distinct
 from hardneg.data.readers.lines import Strict, lines_of_any_end
-from hardneg.data.tables import RetrievalData, Texts
+from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError, DataError
 from hardneg.mining.encoder_choice import EncoderChoice
@@ -123,13 +123,6 @@ class Miner(ABC):
 
     def put_away(self) -> None:  # noqa: B027  (most have no weights of their own)
         """Leave the device to training until `ready` is called again; weights of its own stay in main memory."""
-
-    def mine(self, queries: list[str], corpus: Texts, k: int) -> Hits:
-        """Rank a whole corpus for some texts, without labels."""
-        asked = Texts.of(map(str, range(len(queries))), queries)
-        none = np.empty(0, np.int32)
-        task = Task(RetrievalData("texts", corpus, asked, {}), np.arange(len(corpus), dtype=np.int32), none, Path())
-        return self.open(task)(np.arange(len(queries), dtype=np.int32), np.full((len(queries), 1), -1, np.int32), k)
 
 
 def tasks(

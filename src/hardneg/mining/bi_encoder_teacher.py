@@ -15,7 +15,7 @@ from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
 from hardneg.mining.encoder_choice import EncoderChoice
 from hardneg.mining.teacher import Teacher
-from hardneg.retrieval.embedding_blocks import Blocks, document_blocks
+from hardneg.retrieval.embedding_blocks import EmbeddingBlocks, document_blocks
 from hardneg.retrieval.model import Model
 
 
@@ -42,7 +42,7 @@ class BiEncoderTeacher(Teacher):
             )
         self.scale = scale
         self.model: Model | None = None
-        self.docs: Blocks | None = None
+        self.docs: EmbeddingBlocks | None = None
 
     def same_as(self, other: object) -> bool:
         """Whether another teacher has the same settings, so that their scores are on one scale."""

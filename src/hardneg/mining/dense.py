@@ -17,7 +17,7 @@ from hardneg.encoders.towers import QUERY
 from hardneg.errors import ConfigError
 from hardneg.mining.base import Hits, Miner, Ranker, Task
 from hardneg.mining.encoder_choice import EncoderChoice
-from hardneg.retrieval.embedding_blocks import Blocks, document_blocks, embed_blocks
+from hardneg.retrieval.embedding_blocks import EmbeddingBlocks, document_blocks, embed_blocks
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.rank_shares import Nearest, nearest_in_shares
 from hardneg.retrieval.search import Exact, Search
@@ -136,7 +136,7 @@ class Dense(Miner):
 
         return rank
 
-    def _nearest(self, model: Model, pool: Blocks, task: Task) -> Nearest:
+    def _nearest(self, model: Model, pool: EmbeddingBlocks, task: Task) -> Nearest:
         """Index the pool, or a share of it on each rank, and return what finds the nearest documents."""
         in_shares = task.queries is not None and self.search.in_shares(model.device)
         agreement.agree("whether faiss searches on their GPUs", in_shares)

@@ -17,7 +17,7 @@ from hardneg.filters.guide import Guide
 from hardneg.mining.bi_encoder_teacher import BiEncoderTeacher
 from hardneg.mining.encoder_choice import EncoderChoice
 from hardneg.mining.stored_vectors import StoredVectors, stored_vectors
-from hardneg.retrieval.embedding_blocks import Blocks
+from hardneg.retrieval.embedding_blocks import EmbeddingBlocks
 from hardneg.retrieval.model import Model
 
 WHOLE = 2 * 2**30  # bytes: vectors of a table that take no more are copied to a GPU whole
@@ -73,7 +73,7 @@ class LookedUp:
         assert self.stored.docs is not None
         return self._take("documents", self.stored.docs, rows)
 
-    def _take(self, table: str, blocks: Blocks, rows: Int[Tensor, "*any"]) -> Float[Tensor, "*any T"]:
+    def _take(self, table: str, blocks: EmbeddingBlocks, rows: Int[Tensor, "*any"]) -> Float[Tensor, "*any T"]:
         if rows.device.type == "cpu" or len(blocks) * blocks.dim * 4 > WHOLE:
             found = torch.from_numpy(self.stored.read(blocks, rows.cpu().numpy().ravel()))
             return found.to(rows.device).reshape(*rows.shape, blocks.dim)
@@ -84,7 +84,7 @@ class LookedUp:
         return vectors[place]
 
 
-def _copied(blocks: Blocks, device: torch.device) -> tuple[Float[Tensor, "N1 T"], Int[Tensor, " R"]]:
+def _copied(blocks: EmbeddingBlocks, device: torch.device) -> tuple[Float[Tensor, "N1 T"], Int[Tensor, " R"]]:
     """Copy vectors to a device, followed by a row of NaN; also return the place of each row of the table among them."""
     vectors = torch.full((len(blocks) + 1, blocks.dim), torch.nan, device=device)
     start = 0

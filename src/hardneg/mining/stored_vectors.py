@@ -10,7 +10,7 @@ from jaxtyping import Float32, Int
 from hardneg.data.distinct import distinct
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.towers import QUERY
-from hardneg.retrieval.embedding_blocks import Blocks, document_blocks, embed_blocks, read_rows
+from hardneg.retrieval.embedding_blocks import EmbeddingBlocks, document_blocks, embed_blocks, read_rows
 from hardneg.retrieval.model import Model
 from hardneg.system import open_files
 from hardneg.system.cache import fingerprint, taking_turns
@@ -26,7 +26,7 @@ def stored_vectors(model: Model, training: TrainingSet, documents: str, cache: P
     return StoredVectors(queries, document_blocks(model, asked, cache / "vectors"), documents)
 
 
-def query_blocks(model: Model, rows: Int[np.ndarray, " N"], cache: Path) -> Blocks:
+def query_blocks(model: Model, rows: Int[np.ndarray, " N"], cache: Path) -> EmbeddingBlocks:
     """Embed these queries into the cache, under the weights and rows."""
     folder = cache / "vectors" / fingerprint([model.identity(), "queries", rows.tolist()])
     with taking_turns(folder):
@@ -39,7 +39,7 @@ class StoredVectors:
     Data-loading processes open the files for themselves.
     """
 
-    def __init__(self, queries: Blocks, docs: Blocks | None, documents: str) -> None:
+    def __init__(self, queries: EmbeddingBlocks, docs: EmbeddingBlocks | None, documents: str) -> None:
         self.queries, self.docs, self.documents = queries, docs, documents
         self._opened: dict[Path, np.ndarray] = {}
 
@@ -59,7 +59,7 @@ class StoredVectors:
         wanted = rows if self.documents == "all" else rows[:, :positives]
         return self.read(self.docs, wanted.ravel()).reshape(*wanted.shape, self.dim)
 
-    def read(self, blocks: Blocks, rows: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n T"]:
+    def read(self, blocks: EmbeddingBlocks, rows: Int[np.ndarray, " n"]) -> Float32[np.ndarray, "n T"]:
         """Read rows, NaN for those that are not there."""
         out = np.full((len(rows), self.dim), np.nan, np.float32)
         there = blocks.has(rows)

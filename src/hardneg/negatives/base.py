@@ -111,12 +111,19 @@ class OfflineSource(Source, ABC):
         """Draw `k` documents for a query; the same (query, rng state) gives the same draw."""
 
     def draw_batch(
-        self, queries: Int[np.ndarray, " n"], rngs: Iterator[np.random.Generator], **window: tuple[int, int]
+        self,
+        queries: Int[np.ndarray, " n"],
+        rngs: Iterator[np.random.Generator],
+        window: tuple[int, int] | None = None,
     ) -> Draws:
-        """Draw for each query what `draw` does with its generator; each is good until the next one is asked for."""
+        """Draw for each query what `draw` does with its generator; each is good until the next one is asked for.
+
+        `window` is for sources with a list for each query: the [first, end) places to draw from, as a curriculum says.
+        """
+        more = {} if window is None else {"window": window}
         ids, teacher = np.full((len(queries), self.k), -1, np.int32), None
         for row, (query, rng) in enumerate(zip(queries.tolist(), rngs, strict=True)):
-            drawn = self.draw(query, rng, **window)
+            drawn = self.draw(query, rng, **more)
             ids[row] = drawn.ids[: self.k]
             if drawn.teacher is not None:
                 teacher = np.full(ids.shape, np.nan, np.float32) if teacher is None else teacher

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from hardneg.errors import ConfigError
 from hardneg.matrix.batch import Batch
-from hardneg.matrix.candidates import PAIRINGS, Columns
+from hardneg.matrix.candidates import Columns
+from hardneg.matrix.paired_columns import PAIRINGS
 from hardneg.negatives.base import OnlineSource
 from hardneg.system import collectives, distributed
 

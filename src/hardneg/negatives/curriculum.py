@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -90,10 +91,14 @@ class Curriculum:
         for name, windows in self.window.items():
             if (end := max(pair[1] for pair in windows)) > sources[name].depth:
                 raise ConfigError(f"curriculum.window.{name} reaches {end}, beyond negatives.{name}.depth")
+        self._check_shares(sources)
+
+    def _check_shares(self, sources: Mapping[str, Any]) -> None:
         for name in set(self.share) & {name for name, one in sources.items() if isinstance(one, OnlineSource)}:
             if self.shape == "linear" or not set(self.share[name]) <= {0, 1}:
                 raise ConfigError(f"curriculum.share.{name} must be 1 (on) or 0 (off), in steps: it offers all or none")
-        self.fit(sources)
+        for name in self.drawn(sources):
+            copy.copy(sources[name]).resize(self.slots_of(sources))  # what it raises; the source itself stays
         for place in self._places():
             shares = self._shares(place)
             drawn = sum(shares.get(name, 0.0) for name in self.drawn(sources))
@@ -120,12 +125,14 @@ class Curriculum:
         """The offline sources that share the slots, in the order of the run's sources."""
         return [name for name, one in sources.items() if name in self.share and isinstance(one, OfflineSource)]
 
-    def fit(self, sources: Mapping[str, Any]) -> None:
+    def slots_of(self, sources: Mapping[str, Any]) -> int:
+        """How many slots the sources share: those of the config, or the sum of their `k`."""
+        return sum(sources[name].k for name in self.drawn(sources)) if self.slots is None else self.slots
+
+    def resize(self, sources: Mapping[str, Any]) -> None:
         """Let each source that shares the slots fill all of them; called before they are prepared."""
-        drawn = self.drawn(sources)
-        if self.slots is None:
-            self.slots = sum(sources[name].k for name in drawn)
-        for name in drawn:
+        self.slots = self.slots_of(sources)
+        for name in self.drawn(sources):
             sources[name].resize(self.slots)
 
     def counts(
@@ -170,13 +177,13 @@ class Curriculum:
 
     def numbers(self, progress: float) -> dict[str, float]:
         """Return everything that moves, as metrics."""
-        found = {"curriculum/progress": progress}
-        found |= {f"curriculum/share/{name}": value for name, value in self._shares(progress).items()}
-        found |= {f"curriculum/temperature/{name}": value for name, value in self.temperatures(progress).items()}
+        moving = {"curriculum/progress": progress}
+        moving |= {f"curriculum/share/{name}": value for name, value in self._shares(progress).items()}
+        moving |= {f"curriculum/temperature/{name}": value for name, value in self.temperatures(progress).items()}
         for name in self.window:
             first, end = self.window_at(name, progress) or (0, 0)
-            found |= {f"curriculum/window/{name}/first": float(first), f"curriculum/window/{name}/end": float(end)}
-        return found
+            moving |= {f"curriculum/window/{name}/first": float(first), f"curriculum/window/{name}/end": float(end)}
+        return moving
 
     def _shares(self, progress: float) -> dict[str, float]:
         return {name: self._value(values, progress) for name, values in self.share.items()}

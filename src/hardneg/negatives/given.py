@@ -66,7 +66,12 @@ class Given(OfflineSource):
         ids = pad(rng.permutation(ids[~np.isin(ids, self.excluded[query])])[: self.k], self.k)
         return Draw(ids, None if self.scored is None else self.scored.look_up(query, ids))
 
-    def draw_batch(self, queries: Int[np.ndarray, " n"], rngs: Iterator[np.random.Generator]) -> Draws:  # type: ignore[override]
+    def draw_batch(
+        self,
+        queries: Int[np.ndarray, " n"],
+        rngs: Iterator[np.random.Generator],
+        window: tuple[int, int] | None = None,
+    ) -> Draws:
         """Draw for each query as `draw` does."""
         lists = self.lists.padded(queries)
         allowed = (lists >= 0) & ~self.excluded.holds(queries, lists)

@@ -67,12 +67,12 @@ class Mixture:
 
     def relabelled(self, query: int) -> tuple[Int32[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
         """The documents that sources have relabelled as positives of the query, with the first teacher's scores."""
-        found: dict[int, float] = {}
+        score_of: dict[int, float] = {}
         for source in self.sources.values():
             if source.relabels and (one := source.relabelled(query)).teacher is not None:
                 for doc, score in zip(one.ids.tolist(), one.teacher.tolist(), strict=True):
-                    found.setdefault(doc, score)
-        return np.array(list(found), np.int32), np.array(list(found.values()), np.float32)
+                    score_of.setdefault(doc, score)
+        return np.array(list(score_of), np.int32), np.array(list(score_of.values()), np.float32)
 
     def draw(
         self, epoch: int, query: int, batch: int = 0

@@ -12,15 +12,18 @@ from hardneg.negatives.base import OfflineSource
 
 
 class PerSet:
-    """Knows each set's `k` for each source; makes the sources draw as many as any set wants.
+    """Knows each set's `k` for each source.
 
-    Where a set wants fewer, slots stay empty, so that batches of all sets have one shape.
+    Where a set wants fewer than another, slots stay empty, so that batches of all sets have one shape.
     """
 
     def __init__(self, parts: Sequence[Part], sources: Mapping[str, OfflineSource]) -> None:
         self.ends = np.array([part.queries.stop for part in parts])
         chosen = {name for part in parts for name in part.k} & set(sources)
         self.k = {name: np.array([part.k.get(name, sources[name].k) for part in parts]) for name in chosen}
+
+    def resize(self, sources: Mapping[str, OfflineSource]) -> None:
+        """Let each source draw as many as any set wants of it; called before they are prepared."""
         for name, of_parts in self.k.items():
             if (most := int(of_parts.max())) > 0:
                 sources[name].resize(most)

@@ -29,7 +29,12 @@ class Random(OfflineSource):
         ids = rng.choice(len(docs), enough, replace=False, shuffle=True) + docs.start
         return Draw(pad(ids[~np.isin(ids, excluded)][: self.k], self.k))
 
-    def draw_batch(self, queries: Int[np.ndarray, " n"], rngs: Iterator[np.random.Generator]) -> Draws:  # type: ignore[override]
+    def draw_batch(
+        self,
+        queries: Int[np.ndarray, " n"],
+        rngs: Iterator[np.random.Generator],
+        window: tuple[int, int] | None = None,
+    ) -> Draws:
         """Draw for each query as `draw` does."""
         sizes = np.array([len(docs) for docs in self.docs])[self.part[queries]]
         starts = np.array([docs.start for docs in self.docs])[self.part[queries]]

@@ -174,18 +174,21 @@ class Stored(OfflineSource):
         return Draw(pad(ids[order], self.k), scores)
 
     def draw_batch(
-        self, queries: Int[np.ndarray, " n"], rngs: Iterator[np.random.Generator], **window: tuple[int, int]
+        self,
+        queries: Int[np.ndarray, " n"],
+        rngs: Iterator[np.random.Generator],
+        window: tuple[int, int] | None = None,
     ) -> Draws:
         """Draw for each query as `draw` does."""
         if self.store is None or self.sampling == "stratified":
-            return super().draw_batch(queries, rngs, **window)
+            return super().draw_batch(queries, rngs, window)
         lists = self.store.ids[queries]
         drawable = (lists >= 0) & (self.store.reasons[queries] == KEPT)
         if self.swapped is not None:
             drawable &= ~self.swapped.out(queries)
         rows, columns = np.nonzero(drawable)
         kept = np.bincount(rows, minlength=len(queries))
-        first, end = window.get("window") or (0, self.pool)
+        first, end = window or (0, self.pool)
         counts = (np.minimum(kept, end) - first).clip(min=0)
         if self.sampling == "top":
             places = np.where(np.arange(self.k) < counts[:, None], np.arange(self.k), -1)

@@ -46,10 +46,10 @@ class Swap:
 
     def easy(self, first: Float32[np.ndarray, " n"], now: Float32[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
         """Mark what counts as easy, by its first score and its present one."""
-        found = now + (self.ratio - 1) * np.abs(now) < first
+        easy = now + (self.ratio - 1) * np.abs(now) < first
         if self.ceiling is not None:
-            found &= np.abs(now) < self.ceiling
-        return found if self.floor is None else found | (first < self.floor)
+            easy &= np.abs(now) < self.ceiling
+        return easy if self.floor is None else easy | (first < self.floor)
 
 
 class Scored(NamedTuple):
@@ -107,11 +107,11 @@ class Swapped:
         known = np.zeros(len(pairs), bool)
         inside = place < len(self._pairs)
         known[inside] = self._pairs[place[inside]] == pairs[inside]
-        found = now.copy()
-        found[known] = self._first[place[known]]
+        first = now.copy()
+        first[known] = self._first[place[known]]
         self._pairs = np.insert(self._pairs, place[~known], pairs[~known])
         self._first = np.insert(self._first, place[~known], now[~known])
-        return found
+        return first
 
     def _left(self, queries: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
         """How many documents each of these lists still has."""

@@ -16,7 +16,7 @@ from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
 from hardneg.pairs.base import Pairs
 from hardneg.pairs.by_encoder import ByEncoder
-from hardneg.retrieval.embedding_blocks import Blocks, document_blocks
+from hardneg.retrieval.embedding_blocks import EmbeddingBlocks, document_blocks
 from hardneg.retrieval.exact_search import DOCS, QUERIES
 
 HELD_BYTES = 2 * 1024**3  # of sampled documents that are held in main memory
@@ -51,7 +51,7 @@ class Consistency(ByEncoder):
         if top > sample:
             raise ConfigError(f"top={top} of sample={sample} documents keeps everything; take a larger sample")
         self.top, self.sample, self.seed = top, sample, seed
-        self._samples: dict[str, tuple[Blocks, Iterable[Tensor]]] = {}
+        self._samples: dict[str, tuple[EmbeddingBlocks, Iterable[Tensor]]] = {}
 
     def measured_by(self) -> dict[str, Any]:
         """The encoder and the sample."""
@@ -89,7 +89,7 @@ class Consistency(ByEncoder):
                 ranks[here][piece, 0] = 1 + _above(q[piece], least[piece], held, out).cpu().numpy()
         return ranks
 
-    def _scored(self, pairs: Pairs, blocks: Blocks) -> tuple[Float[Tensor, "n D"], Float[Tensor, " n"]]:
+    def _scored(self, pairs: Pairs, blocks: EmbeddingBlocks) -> tuple[Float[Tensor, "n D"], Float[Tensor, " n"]]:
         """Embed the queries, and say above which score a document stands above each pair's own.
 
         That is a little more than the pair's score: a document with the same vector, such as one whose first tokens are
@@ -117,13 +117,13 @@ class Consistency(ByEncoder):
         return f"rank {int(values[0]):,}"
 
 
-def _held(blocks: Blocks, device: torch.device) -> Iterable[Tensor]:
+def _held(blocks: EmbeddingBlocks, device: torch.device) -> Iterable[Tensor]:
     """Hold the vectors on the device, or in main memory, where they fit; else they are read again each time."""
     free = torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else HELD_BYTES
     return [block.to(device) for block in blocks] if len(blocks) * blocks.dim * 4 < free else blocks
 
 
-def _places(pairs: Pairs, blocks: Blocks) -> tuple[Int64[np.ndarray, " m"], Int64[np.ndarray, " m"]]:
+def _places(pairs: Pairs, blocks: EmbeddingBlocks) -> tuple[Int64[np.ndarray, " m"], Int64[np.ndarray, " m"]]:
     """Return (row, place in the sample) of what stands in no pair's way, in the order of the places."""
     docs = pairs.training.excluded.padded(pairs.queries)
     rows, columns = np.nonzero((docs >= 0) & blocks.has(docs))

@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from hardneg.retrieval.embedding_blocks import Blocks, embed_blocks
+from hardneg.retrieval.embedding_blocks import EmbeddingBlocks, embed_blocks
 from hardneg.retrieval.model import Model
 from hardneg.system import agreement, distributed
 
@@ -24,9 +24,9 @@ class CorpusVectors:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._read: WeakValueDictionary[str, Blocks] = WeakValueDictionary()
+        self._read: WeakValueDictionary[str, EmbeddingBlocks] = WeakValueDictionary()
 
-    def of(self, model: Model) -> Blocks:
+    def of(self, model: Model) -> EmbeddingBlocks:
         """Return the vectors of all documents, embedding those that are missing."""
         rows = np.arange(len(model.docs), dtype=np.int32)
         here = self.folder / model.vectors_name(rows)

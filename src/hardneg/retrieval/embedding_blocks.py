@@ -21,7 +21,7 @@ from hardneg.system.progress import Progress, progress
 SIZE = 8192  # documents a block
 
 
-class Blocks:
+class EmbeddingBlocks:
     """Embeddings of the documents `rows`, in an order of our own (by length); `rows[position]` is the document.
 
     `share` is a part of them, which begins at `start` of the `whole`. Queries are kept like this too.
@@ -30,21 +30,21 @@ class Blocks:
     def __init__(self, paths: list[Path], rows: Int[np.ndarray, " N"], dim: int) -> None:
         self.paths, self.rows, self.dim = paths, rows, dim
         self.start = 0
-        self._whole: Blocks | None = None
+        self._whole: EmbeddingBlocks | None = None
 
-    def share(self, number: int, of: int) -> Blocks:
+    def share(self, number: int, of: int) -> EmbeddingBlocks:
         """Return one of `of` parts, equally large but for one block; nothing is copied.
 
         Parts are cut where blocks are, so that products have the shapes that they have for one process, and its bits.
         """
         blocks = -(-len(self) // SIZE)
         start, end = (min(blocks * edge // of * SIZE, len(self)) for edge in (number, number + 1))
-        part = Blocks(self.paths, self.rows[start:end], self.dim)
+        part = EmbeddingBlocks(self.paths, self.rows[start:end], self.dim)
         part.start, part._whole = self.start + start, self.whole
         return part
 
     @property
-    def whole(self) -> Blocks:
+    def whole(self) -> EmbeddingBlocks:
         """The whole that this is a share of; itself if it is not a share."""
         return self if self._whole is None else self._whole
 
@@ -105,7 +105,7 @@ def read_rows(
         out[here] = opened(paths[block])[positions[here] % SIZE]
 
 
-def document_blocks(model: Model, rows: Int[np.ndarray, " N"], work: Path, name: str = "documents") -> Blocks:
+def document_blocks(model: Model, rows: Int[np.ndarray, " N"], work: Path, name: str = "documents") -> EmbeddingBlocks:
     """Embed these documents into the model's permanent folder, if it has one, or else into `work`."""
     if model.vectors is None or not len(rows):
         return embed_blocks(model, rows, work, name)
@@ -114,7 +114,9 @@ def document_blocks(model: Model, rows: Int[np.ndarray, " N"], work: Path, name:
         return embed_blocks(model, rows, folder, "documents")
 
 
-def embed_blocks(model: Model, rows: Int[np.ndarray, " N"], folder: Path, name: str, side: str = DOCUMENT) -> Blocks:
+def embed_blocks(
+    model: Model, rows: Int[np.ndarray, " N"], folder: Path, name: str, side: str = DOCUMENT
+) -> EmbeddingBlocks:
     """Embed these documents into `folder`, or only what is still missing there; ranks take turns block by block.
 
     Documents are sorted by length before they are cut into blocks, so a block holds the same texts, padded the same
@@ -133,7 +135,7 @@ def embed_blocks(model: Model, rows: Int[np.ndarray, " N"], folder: Path, name: 
             write_array(path, _vectors(model, side, here, stored, bar))
     agreement.barrier()
     check_seen(paths)
-    return Blocks(paths, rows, model.towers.dim)
+    return EmbeddingBlocks(paths, rows, model.towers.dim)
 
 
 def _vectors(model: Model, side: str, rows: Int[np.ndarray, " N"], stored: Reader | None, bar: Progress) -> np.ndarray:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Float32, Int, Int32
 from torch import Tensor
 
-from hardneg.retrieval.embedding_blocks import Blocks, read_rows
+from hardneg.retrieval.embedding_blocks import EmbeddingBlocks, read_rows
 from hardneg.retrieval.search import Search
 from hardneg.system import agreement, distributed
 from hardneg.system.cache import check_seen
@@ -33,7 +33,7 @@ Nearest = Callable[
 
 
 def nearest_in_shares(
-    search: Search, docs: Blocks, queries: Blocks, depth: int, device: torch.device, folder: Path
+    search: Search, docs: EmbeddingBlocks, queries: EmbeddingBlocks, depth: int, device: torch.device, folder: Path
 ) -> Nearest:
     """Search all queries in this rank's share, wait for the other ranks, and return a reader of what all have found.
 
@@ -62,7 +62,9 @@ def nearest_in_shares(
     return nearest
 
 
-def search_share(search: Search, docs: Blocks, queries: Blocks, depth: int, device: torch.device, folder: Path) -> None:
+def search_share(
+    search: Search, docs: EmbeddingBlocks, queries: EmbeddingBlocks, depth: int, device: torch.device, folder: Path
+) -> None:
     """Index this rank's share of the documents, and write what each block of queries finds there."""
     number, ranks = distributed.rank(), distributed.world_size()
     share = docs.share(number, ranks)
@@ -84,7 +86,9 @@ def search_share(search: Search, docs: Blocks, queries: Blocks, depth: int, devi
                 start += len(block)
 
 
-def _chunks(paths: list[Path], queries: Blocks, size: int, bar: Progress) -> Iterator[list[tuple[Path, Tensor]]]:
+def _chunks(
+    paths: list[Path], queries: EmbeddingBlocks, size: int, bar: Progress
+) -> Iterator[list[tuple[Path, Tensor]]]:
     """Group the blocks that are not searched yet, up to `size` queries, each with its file."""
     chunk: list[tuple[Path, Tensor]] = []
     for path, block in zip(paths, queries, strict=True):

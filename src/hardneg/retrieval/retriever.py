@@ -17,7 +17,7 @@ from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.matrix.embedded import cut
 from hardneg.retrieval.corpus_pass import Documents, Lists
 from hardneg.retrieval.embed_tables import embed_rows, embed_table
-from hardneg.retrieval.embedding_blocks import Blocks
+from hardneg.retrieval.embedding_blocks import EmbeddingBlocks
 from hardneg.retrieval.held_vectors import HeldVectors
 from hardneg.retrieval.metrics import Run
 from hardneg.system import collectives, distributed, split_weights
@@ -41,7 +41,7 @@ class Retriever:
     docs: TokenTable
     precision: str
     seen: Ragged | None = None
-    whole: Callable[[Towers], Blocks] | None = None
+    whole: Callable[[Towers], EmbeddingBlocks] | None = None
     held: HeldVectors | None = None
 
     def runs(

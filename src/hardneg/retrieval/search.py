@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hardneg.errors import ConfigError, UserError
-from hardneg.retrieval.embedding_blocks import SIZE, Blocks
+from hardneg.retrieval.embedding_blocks import SIZE, EmbeddingBlocks
 from hardneg.retrieval.exact_search import exact, ignore, queries_at_once
 from hardneg.system import distributed
 
@@ -40,7 +40,7 @@ class Search(ABC):
     """A way to search; the constructor is cheap, `over` builds the index."""
 
     @abstractmethod
-    def over(self, docs: Blocks, device: torch.device) -> Searcher:
+    def over(self, docs: EmbeddingBlocks, device: torch.device) -> Searcher:
         """Index these embeddings."""
 
     def in_shares(self, device: torch.device) -> bool:
@@ -67,7 +67,7 @@ class Exact(Search):
     ranks reads a share of them.
     """
 
-    def over(self, docs: Blocks, device: torch.device) -> Searcher:
+    def over(self, docs: EmbeddingBlocks, device: torch.device) -> Searcher:
         """Read the blocks from disk for each question, or hold them on the GPU."""
         held: Iterable[Tensor] = docs
         if device.type == "cuda" and len(docs) * docs.dim * 4 < torch.cuda.mem_get_info(device)[0] / 2:
@@ -128,7 +128,7 @@ class Faiss(Search):
         except RuntimeError as error:
             raise ConfigError(f"search.index={self.index!r} is not a faiss index: {error}") from error
 
-    def over(self, docs: Blocks, device: torch.device) -> Searcher:
+    def over(self, docs: EmbeddingBlocks, device: torch.device) -> Searcher:
         """Train the index on an even sample and add all; raises `UserError` where faiss is not installed.
 
         A share is indexed as the whole would be, after the same training: shares find together what the whole would.

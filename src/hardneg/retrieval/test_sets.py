@@ -90,13 +90,13 @@ def own_names(data: RetrievalData, splits: Sequence[str], several: bool) -> list
 
 
 def test_sets(
-    own: Ranks, test: Any, also: Sequence[OtherSet], ranks: Callable[[RetrievalData], Ranks]
+    own: Ranks, test: Any, also: Sequence[OtherSet], retriever_of: Callable[[RetrievalData], Ranks]
 ) -> list[TestSet]:
-    """Put the run's own splits (`test`, as of split.test) and other sets side by side; `ranks` makes what ranks one."""
+    """Put the run's own splits (`test`, as of split.test) and other sets side by side, each with its `retriever_of`."""
     splits = splits_of(test)
     names = own_names(own.data, splits, several=len(splits) + len(also) > 1)
     found = [TestSet(name, own, split) for name, split in zip(names, splits, strict=True)]
-    return found + [TestSet(one.name, ranks(one.data), one.split) for one in also]
+    return found + [TestSet(one.name, retriever_of(one.data), one.split) for one in also]
 
 
 def nested_runs(sets: Sequence[TestSet], ranker: Any, depth: int) -> list[dict[str, Run]]:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from hardneg.matrix.batch import Batch
-from hardneg.matrix.candidates import PAIRINGS, Candidates, Columns
+from hardneg.matrix.candidates import Candidates, Columns
+from hardneg.matrix.paired_columns import PAIRINGS
 from hardneg.negatives.base import OnlineSource
 from hardneg.testing.synthetic import make_batch, random_units
 

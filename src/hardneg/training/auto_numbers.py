@@ -57,9 +57,9 @@ def tell_found(asked: DictConfig, cfg: DictConfig, precision: str, why_smaller: 
     `why_smaller` is why the batch found is smaller than the encoder's own, empty if it is not.
     """
     batch_found = asked.batch_size == "auto"
-    found = [f"batch_size {cfg.batch_size}"] * batch_found
-    found += [f"encoder.lr {cfg.encoder.lr:g}"] if run_identity.seeks_rate(asked) else []
-    found += [f"precision {precision}"] * (asked.trainer.precision == "auto")
-    if found and distributed.rank() == 0:
+    numbers = [f"batch_size {cfg.batch_size}"] * batch_found
+    numbers += [f"encoder.lr {cfg.encoder.lr:g}"] if run_identity.seeks_rate(asked) else []
+    numbers += [f"precision {precision}"] * (asked.trainer.precision == "auto")
+    if numbers and distributed.rank() == 0:
         why = f"; {cfg.batch_size} is {why_smaller}" if batch_found and why_smaller else ""
-        log.info("auto: %s%s", ", ".join(found), why)
+        log.info("auto: %s%s", ", ".join(numbers), why)

@@ -86,29 +86,29 @@ class TrainingModule(L.LightningModule):
             offered = offered.keep(rule(offered, batch.positive_ids))
         return offered
 
-    def lose(
+    def compute_loss(
         self,
         offered: Candidates,
         kept: Candidates,
-        nested: Sequence[tuple[float, Candidates]] | None = None,
+        at_each_width: Sequence[tuple[float, Candidates]] | None = None,
         embeddings: Mapping[str, Tensor] | None = None,
-        of_vectors: Mapping[str, Tensor] | None = None,
+        vector_losses: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """Return the weighted sum of the losses, each a mean over the rows, and log the step.
 
-        `nested` are `kept` as narrower embeddings score them, with a weight each: the losses are summed over them.
-        `embeddings` are what the log looks at for a collapse, by name, a row each. `of_vectors` are losses that are
-        computed already, weighted: those that read no scores.
+        `at_each_width` are `kept` as narrower embeddings score them, with a weight each: the losses are summed over
+        them. `embeddings` are what the log looks at for a collapse, by name, a row each. `vector_losses` are losses
+        that are computed already, weighted: those that read no scores.
         """
         for watch in self.watchers:
             watch(offered)
-        views = [(1.0, kept)] if nested is None else nested
+        views = [(1.0, kept)] if at_each_width is None else at_each_width
         parts = {
             name: loss.weight * torch.stack([weight * loss(view).mean() for weight, view in views]).sum()
             for name, loss in self.losses.items()
             if isinstance(loss, Loss)
         }
-        parts |= of_vectors or {}
+        parts |= vector_losses or {}
         total = torch.stack(list(parts.values())).sum()
         self.log_step(total, parts, offered, kept, embeddings or {})
         return total
@@ -129,12 +129,12 @@ class TrainingModule(L.LightningModule):
         metrics = by_source(offered, kept, [loss for loss in self.losses.values() if isinstance(loss, Loss)])
         metrics |= {f"{RANDOM_COSINE}/{of}": random_cosine(rows) for of, rows in embeddings.items()}
         if len(parts) > 1:
-            metrics |= {f"train/loss/{name}": self.shown(name, part, kept) for name, part in parts.items()}
+            metrics |= {f"train/loss/{name}": self.loss_to_log(name, part, kept) for name, part in parts.items()}
         for name, loss in self.losses.items():
             metrics |= {f"train/{key}/{name}": value for key, value in loss.learned().items()}
         self.log_dict(metrics, batch_size=len(kept.scores))
 
-    def shown(self, name: str, part: Tensor, kept: Candidates) -> Tensor:
+    def loss_to_log(self, name: str, part: Tensor, kept: Candidates) -> Tensor:
         """A loss as it is logged: NaN, not a perfect 0, in a batch without a query of its data sets."""
         loss = self.losses[name]
         counted = loss.counted(kept) if isinstance(loss, Loss) else None

@@ -119,7 +119,7 @@ def _set_that_caps(order: Order, number: int, ranks: int) -> str | None:
 def within_memory(cfg: DictConfig, folder: Path, number: int, tries: Callable[[int], None] | None) -> DictConfig:
     """Halve the batch until `tries` takes it without running out of memory; all ranks take the smallest.
 
-    `tries` is None where there is nothing to try (see `trial_of`). Raises `ConfigError` where no batch fits.
+    `tries` is None where there is nothing to try (see `trial_batch`). Raises `ConfigError` where no batch fits.
     """
     if tries is None:
         return cfg
@@ -156,7 +156,7 @@ def halved(tries: Callable[[int], None], start: int) -> int:
             garbage_collection_cuda()
 
 
-def trial_of(
+def trial_batch(
     cfg: DictConfig,
     towers: Towers,
     tables: Sequence[TokenTable],

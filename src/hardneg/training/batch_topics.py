@@ -36,18 +36,18 @@ def batch_order(cfg: DictConfig, training: TrainingSet, folder: Path) -> Order:
         return training.order
     kept = folder / TOPICS
     if run_identity.goes_on(cfg.ckpt_path, folder) and all(agreement.everyone(kept.is_file())):
-        found = np.load(kept)
-        if len(found) != len(training.queries):
+        topics = np.load(kept)
+        if len(topics) != len(training.queries):
             raise DataError(
-                f"{kept} is of {counted(len(found), *QUERIES)}, and there are {len(training.queries):,}: the data have"
+                f"{kept} is of {counted(len(topics), *QUERIES)}, and there are {len(training.queries):,}: the data have"
                 " changed since the run began; begin a new run in a folder of its own"
             )
     else:
-        topics: Topics = classes.build(cfg.batches)
-        found = topics.of(training, Path(cfg.cache), own_device(cfg))
-    if found is not None and distributed.rank() == 0:
-        write_array(kept, found)
-    return replace(training.order, topics=found)
+        clustering: Topics = classes.build(cfg.batches)
+        topics = clustering.of(training, Path(cfg.cache), own_device(cfg))
+    if topics is not None and distributed.rank() == 0:
+        write_array(kept, topics)
+    return replace(training.order, topics=topics)
 
 
 def tell_topics(order: Order, seed: int, width: int) -> None:

@@ -151,15 +151,15 @@ def _tested(cfg: DictConfig, module: TrainingModule, evaluate: Evaluate) -> list
     """Rank every test set, and measure every row of the closing table query by query; the full width comes last."""
     ranked = nested_runs(evaluate.tests, module.ranker, cfg.evaluate.depth)
     before = evaluate.before if len(evaluate.before) == len(evaluate.tests) else [None] * len(evaluate.tests)
-    found = []
+    tested = []
     for one, runs, earlier in zip(evaluate.tests, ranked, before, strict=True):
         systems = baseline_metrics(cfg, one.data, one.split, one.retriever.seen)
         if earlier is not None:
             systems["before"] = earlier
         qrels = one.data.split(one.split)
         systems |= {f"after{at}": per_query(run, qrels, one.data, evaluate.metrics) for at, run in runs.items()}
-        found.append(results.Tested(one.name, one.data, one.split, runs, systems))
-    return found
+        tested.append(results.Tested(one.name, one.data, one.split, runs, systems))
+    return tested
 
 
 def sizes(data: RetrievalData) -> dict[str, Any]:

@@ -43,7 +43,7 @@ from hardneg.training.callbacks.kept_rate import KeptRate
 from hardneg.training.callbacks.kept_temperatures import KeptTemperatures
 from hardneg.training.callbacks.log_steps import LogSteps, NumberLastRow
 from hardneg.training.callbacks.note_stores import NoteStores
-from hardneg.training.callbacks.progress import Progress
+from hardneg.training.callbacks.progress import NoteProgress
 from hardneg.training.callbacks.prune import Prune, trial_of
 from hardneg.training.callbacks.race_part import race_part
 from hardneg.training.callbacks.remine import Remine
@@ -117,14 +117,14 @@ def fit(
 
 
 def evaluation(
-    cfg: DictConfig, data: RetrievalData, also: Sequence[OtherSet], ranks: Callable[[RetrievalData], Ranks]
+    cfg: DictConfig, data: RetrievalData, also: Sequence[OtherSet], retriever_of: Callable[[RetrievalData], Ranks]
 ) -> Evaluate:
-    """Make the callback that evaluates, as the config asks; `ranks` makes what ranks the documents of a data set."""
-    own = ranks(data)
+    """Make the callback that evaluates, as the config asks; `retriever_of` makes what ranks a data set's documents."""
+    own = retriever_of(data)
     return Evaluate(
         own,
         dev=cfg.split.dev,
-        tests=test_sets(own, cfg.split.test, also, ranks),
+        tests=test_sets(own, cfg.split.test, also, retriever_of),
         test_before=cfg.evaluate.before,
         metrics=resolve(cfg.evaluate.metrics),
         depth=cfg.evaluate.depth,
@@ -153,22 +153,22 @@ def mining(
     stored = negatives.stored
     following = {name: source for name, source in stored.items() if source.follows_model}
     at = Thresholds(**cfg.alarms)
-    found: list[L.Callback] = [WatchCollapse(at)]
+    needed: list[L.Callback] = [WatchCollapse(at)]
     if negatives.offline:
-        found.append(JudgeNegatives(negatives.names[1:], negatives.offline, evaluate, at))
+        needed.append(JudgeNegatives(negatives.names[1:], negatives.offline, evaluate, at))
     if negatives.curriculum is not None:
-        found.append(FollowCurriculum(negatives.curriculum, stored))
+        needed.append(FollowCurriculum(negatives.curriculum, stored))
     if stored:
         metrics = list(dict.fromkeys([cfg.evaluate.best, *names_of(cfg.evaluate.metrics)]))
         beside = None
         if cfg.evaluate.bm25 is not None and at.bm25_queries is not None:
             beside = BesideBM25(classes.build(cfg.evaluate.bm25), setting.training, setting.cache, at.bm25_queries)
-        found.append(Alarms(stored, evaluate, setting.training, folder, at, metrics, beside))
+        needed.append(Alarms(stored, evaluate, setting.training, folder, at, metrics, beside))
     if following:
-        found.append(Remine(following, setting, model, **classes.plain(cfg.remine), curriculum=negatives.curriculum))
+        needed.append(Remine(following, setting, model, **classes.plain(cfg.remine), curriculum=negatives.curriculum))
     if any(source.swap is not None for source in stored.values()):
-        found.append(SwapNegatives(stored, negatives.names, negatives.curriculum))
-    return found
+        needed.append(SwapNegatives(stored, negatives.names, negatives.curriculum))
+    return needed
 
 
 def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.Callback]) -> list[L.Callback]:
@@ -192,7 +192,7 @@ def callbacks(cfg: DictConfig, folder: Path, evaluate: Evaluate, mined: list[L.C
         StopEarly(evaluate),
         EpochLine(evaluate),
     ]
-    own += [] if cfg.trainer.fast_dev_run else [Progress(folder, evaluate)]
+    own += [] if cfg.trainer.fast_dev_run else [NoteProgress(folder, evaluate)]
     own += [] if (trial := trial_of(folder)) is None else [Prune(trial, evaluate, cfg.evaluate.best)]
     own += mined
     if cfg.trainer.enable_progress_bar:

@@ -1,4 +1,4 @@
-"""The training step: embed, collect candidates, filter, lose, log."""
+"""The training step: embed, collect candidates, filter, compute the loss, log."""
 
 from __future__ import annotations
 
@@ -60,18 +60,19 @@ class DualEncoder(TrainingModule):
         q, d = self.towers.both(batch.queries, batch.docs)
         d = d.unflatten(0, batch.doc_ids.shape)
         with torch.autocast(self.device.type, enabled=False):
-            embedded = self.asked(q, d, batch)
-            offered = self.taught(embedded.candidates(batch, self.names))
+            embedded = self.gather_columns(q, d, batch)
+            offered = self.with_live_teacher(embedded.candidates(batch, self.names))
             kept = self.filtered(offered, batch)
-            widths = self.at_widths(embedded)
-            nested = self.nested(widths, kept, batch)
-            of_vectors = self.of_vectors(widths, batch)
-            total = self.lose(offered, kept, nested, {"queries": q, "documents": d[:, 0]}, of_vectors)
+            widths = self.cut_to_widths(embedded)
+            at_each_width = self.at_each_width(widths, kept)
+            vector_losses = self.vector_losses(widths, batch)
+            vectors = {"queries": q, "documents": d[:, 0]}
+            total = self.compute_loss(offered, kept, at_each_width, vectors, vector_losses)
         for source in self.sources.values():
             source.update(d.detach(), batch)
         return total
 
-    def asked(self, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Embedded:
+    def gather_columns(self, q: Float[Tensor, "B D"], d: Float[Tensor, "B G D"], batch: Batch) -> Embedded:
         """Ask every online source that is on, once, and gather the queries if a loss wants the other direction."""
         on = {name: source for name, source in self.sources.items() if name not in self.resting}
         columns = {name: source(q, d, batch) for name, source in on.items()}
@@ -79,14 +80,14 @@ class DualEncoder(TrainingModule):
         wanted = symmetric and any(isinstance(source, InBatch) for source in on.values())
         return Embedded(q, d, columns, all_queries(q, batch) if wanted else None)
 
-    def taught(self, offered: Candidates) -> Candidates:
+    def with_live_teacher(self, offered: Candidates) -> Candidates:
         """Add the in-batch teacher's scores, if there is one; of drawn negatives also while its own source rests."""
         for source in self.sources.values():
             if source.teaches_live:
                 return replace(offered, live_teacher=source.teacher_scores(offered))
         return offered
 
-    def at_widths(self, embedded: Embedded) -> list[tuple[float, Embedded]]:
+    def cut_to_widths(self, embedded: Embedded) -> list[tuple[float, Embedded]]:
         """Return the vectors at each width with its weight, narrowest first; at the full width they are unchanged."""
         widths, dim = self.towers.widths, self.towers.dim
         return [
@@ -94,27 +95,19 @@ class DualEncoder(TrainingModule):
             for width, weight in widths.items()
         ]
 
-    def nested(
-        self, widths: list[tuple[float, Embedded]], kept: Candidates, batch: Batch
-    ) -> list[tuple[float, Candidates]]:
+    def at_each_width(self, widths: list[tuple[float, Embedded]], kept: Candidates) -> list[tuple[float, Candidates]]:
         """Score the kept candidates at each width: the filters have judged them at the full one, once."""
-        views = []
-        for weight, embedded in widths:
-            if embedded.q.shape[1] == self.towers.dim:
-                views.append((weight, kept))
-            else:
-                c = embedded.candidates(batch, self.names)
-                views.append((weight, replace(kept, scores=c.scores, reverse=c.reverse)))
-        return views
+        full = self.towers.dim
+        return [(weight, kept if e.q.shape[1] == full else e.score_again(kept)) for weight, e in widths]
 
-    def of_vectors(self, widths: list[tuple[float, Embedded]], batch: Batch) -> dict[str, Tensor]:
+    def vector_losses(self, widths: list[tuple[float, Embedded]], batch: Batch) -> dict[str, Tensor]:
         """The losses over the vectors themselves, weighted, each at the widths that it counts at."""
-        found = {}
+        weighted = {}
         for name, loss in self.losses.items():
             if isinstance(loss, VectorLoss):
                 here = widths if loss.at_all_widths else [(1.0, widths[-1][1])]  # the last is the full width
-                found[name] = loss.weight * torch.stack([weight * loss(e, batch) for weight, e in here]).sum()
-        return found
+                weighted[name] = loss.weight * torch.stack([weight * loss(e, batch) for weight, e in here]).sum()
+        return weighted
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Take the optimiser's step; a momentum tower follows."""

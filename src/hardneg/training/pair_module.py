@@ -1,9 +1,8 @@
-"""The training step of a cross-encoder: score the pairs, lose, log."""
+"""The training step of a cross-encoder: score the pairs, compute the loss, log."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hardneg.data.dataset import Drawn, Row, stacked
+from hardneg.data.dataset import Drawn, as_tensors
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.cross_encoder import CrossEncoder, PairRecipe
 from hardneg.encoders.encode import budget, encode
@@ -31,20 +30,19 @@ class PairBatch(Rows):
 
 
 class PairCollate:
-    """Stack rows into a `PairBatch`; a slot without a document gets an empty text, which nothing counts."""
+    """Make a `PairBatch` of drawn rows; a slot without a document gets an empty text, which nothing counts."""
 
     def __init__(self, tokens: PairTokenizer, training: TrainingSet, has_teacher: bool) -> None:
         self.tokens, self.data, self.excluded = tokens, training.data, training.excluded
         self.has_teacher = has_teacher
 
-    def __call__(self, rows: Drawn | Sequence[Row]) -> PairBatch:
-        """Tokenise the pairs and stack."""
-        drawn = rows if isinstance(rows, Drawn) else Drawn.of(rows)
+    def __call__(self, drawn: Drawn) -> PairBatch:
+        """Tokenise the pairs."""
         docs = drawn.docs
         found = self.data.corpus.take(docs.clip(0).ravel())
         texts = [text if row >= 0 else "" for row, text in zip(docs.ravel(), found, strict=True)]
         queries = self.data.queries.take(np.repeat(drawn.queries, docs.shape[1]))
-        return PairBatch(pairs=self.tokens(queries, texts), **stacked(drawn, self.excluded, self.has_teacher))
+        return PairBatch(pairs=self.tokens(queries, texts), **as_tensors(drawn, self.excluded, self.has_teacher))
 
 
 class PairModule(TrainingModule):
@@ -70,4 +68,4 @@ class PairModule(TrainingModule):
         scores = encode(self.network, batch.pairs, size, self.recipe.grad_cache)
         with torch.autocast(self.device.type, enabled=False):
             offered = Candidates.scored(scores.unflatten(0, batch.doc_ids.shape), batch, self.names)
-            return self.lose(offered, self.filtered(offered, batch))
+            return self.compute_loss(offered, self.filtered(offered, batch))

@@ -81,9 +81,9 @@ class ParameterGroups:
         if self.layer_decay is not None and not parts.depth:
             raise ConfigError("optimizer.layer_decay is for encoders with layers, and this one has none; leave it out")
         out: dict[str, dict[str, Any]] = {}
-        found = self.named(trained, parts)
+        group_of = self.named(trained, parts)
         for name, weight in trained.items():
-            key, settings = self._settings(name, weight, found.get(name, REST), parts, lr)
+            key, settings = self._settings(name, weight, group_of.get(name, REST), parts, lr)
             out.setdefault(key, {"params": [], "name": key, **settings})["params"].append(weight)
         if self.orthogonal and not any(group["use_muon"] for group in out.values()):
             raise ConfigError("optimizer=muon is for the matrices of layers, and this encoder has none; take adamw")
@@ -91,9 +91,9 @@ class ParameterGroups:
 
     def named(self, weights: Sequence[str] | Mapping[str, Any], parts: Parts) -> dict[str, str]:
         """Return the group of each weight that a group matches; raises `ConfigError` for a group without weights."""
-        found: dict[str, str] = {}
+        group_of: dict[str, str] = {}
         for group, settings in self.groups.items():
-            mine = [name for name in weights if name not in found and self._matches(name, group, settings, parts)]
+            mine = [name for name in weights if name not in group_of and self._matches(name, group, settings, parts)]
             if not mine:
                 shown = ", ".join(list(weights)[:: max(len(weights) // 6, 1)][:6])
                 said = settings.get("match") or group
@@ -101,8 +101,8 @@ class ParameterGroups:
                     f"optimizer.groups.{group} ({said}) matches no trained weight that no earlier group has;"
                     f" weights have names like {shown}"
                 )
-            found |= dict.fromkeys(mine, group)
-        return found
+            group_of |= dict.fromkeys(mine, group)
+        return group_of
 
     @staticmethod
     def _matches(name: str, group: str, settings: Mapping[str, Any], parts: Parts) -> bool:

@@ -37,11 +37,11 @@ def facts(cfg: DictConfig, folder: Path, data: RetrievalData, told: dict[str, An
 
 def inputs(node: dict[str, Any]) -> dict[str, str]:
     """The checkpoints that a run takes from others, by config key: to start from, to mine and to score with."""
-    found: dict[str, str] = {}
+    checkpoints: dict[str, str] = {}
     if node.get("init_from"):
-        found["init_from"] = node["init_from"]
+        checkpoints["init_from"] = node["init_from"]
     for path, inner in classes.targets(node):
         given = inner.get("ckpt_path")
-        if given is not None and given not in found.values():  # a teacher stands in each source that asks it, too
-            found[f"{path}.ckpt_path"] = given
-    return found
+        if given is not None and given not in checkpoints.values():  # a teacher stands in each source that asks it, too
+            checkpoints[f"{path}.ckpt_path"] = given
+    return checkpoints

@@ -175,8 +175,9 @@ def prepare_negatives(cfg: DictConfig, setting: Setting, losses: Mapping[str, We
     online = {name: source for name, source in sources.items() if isinstance(source, OnlineSource)}
     curriculum: Curriculum | None = classes.build(cfg.curriculum) if cfg.get("curriculum") else None
     if curriculum is not None:
-        curriculum.fit(sources)
+        curriculum.resize(sources)
     per_set = PerSet(setting.training.data.parts, offline)
+    per_set.resize(offline)
     giving = giving_scores(offline, setting.training.data)
     for name, loss in losses.items():
         if isinstance(loss, Loss):
@@ -230,5 +231,5 @@ def check_groups(cfg: DictConfig, losses: Mapping[str, Weighed], make: Callable[
         learning: dict[str, nn.Module] = {name: copy.deepcopy(loss) for name, loss in losses.items()}
         for loss in learning.values():
             if isinstance(loss, EmbedDistill) and loss.may_learn:
-                loss.fit(1, 2)
+                loss.make_projection(1, 2)
         groups.over(nn.ModuleDict({"towers": make(), "losses": nn.ModuleDict(learning)}), 1.0)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from one_row import one_row
 
 from hardneg.data.datamodule import Batches
 from hardneg.data.dataset import Collate, TrainingRows
@@ -57,23 +58,23 @@ def make(training, tmp_path):
 def test_a_query_with_several_positives_shows_another_one_each_epoch(make):
     rows, _ = make()
     assert len(rows) == 2, "the epoch goes over queries"
-    assert [rows[Place(epoch, 0)].docs.tolist() for epoch in range(4)] == [[3], [4], [3], [4]]
-    assert [rows[Place(epoch, 1)].query for epoch in range(2)] == [2, 2]
+    assert [one_row(rows, epoch, 0).docs.tolist() for epoch in range(4)] == [[3], [4], [3], [4]]
+    assert [one_row(rows, epoch, 1).query for epoch in range(2)] == [2, 2]
 
 
 def test_several_positives_take_turns_and_each_is_shown_as_often(tmp_path):
     training = make_training([(0, 3), (0, 4), (0, 7), (1, 5)])
     rows = TrainingRows(training, Mixture({}, NAMES, seed=1), positives=2)
-    assert [rows[Place(epoch, 0)].docs.tolist() for epoch in range(4)] == [[3, 4], [7, 3], [4, 7], [3, 4]]
-    assert [rows[Place(epoch, 1)].docs.tolist() for epoch in range(2)] == [[5, -1]] * 2
+    assert [one_row(rows, epoch, 0).docs.tolist() for epoch in range(4)] == [[3, 4], [7, 3], [4, 7], [3, 4]]
+    assert [one_row(rows, epoch, 1).docs.tolist() for epoch in range(2)] == [[5, -1]] * 2
     rows = TrainingRows(training, Mixture({}, NAMES, seed=1), positives=4)
-    assert [sorted(rows[Place(epoch, 0)].docs.tolist()) for epoch in range(3)] == [[-1, 3, 4, 7]] * 3
-    assert all(rows[Place(epoch, 0)].docs[0] >= 0 for epoch in range(3)), "slot 0 holds a document"
+    assert [sorted(one_row(rows, epoch, 0).docs.tolist()) for epoch in range(3)] == [[-1, 3, 4, 7]] * 3
+    assert all(one_row(rows, epoch, 0).docs[0] >= 0 for epoch in range(3)), "slot 0 holds a document"
 
 
 def test_a_batch_of_several_positives_pads_them_and_says_how_many_slots_there_are(make):
     rows, collate = make(positives=3, taught=Taught(2))
-    batch = collate([rows[Place(0, 0)], rows[Place(0, 1)]])
+    batch = collate(rows.__getitems__([Place(0, 0), Place(0, 1)]))
     assert batch.positives == 3 and batch.to("cpu").positives == 3
     assert batch.doc_ids.tolist() == [[3, 4, -1, 9, -1], [5, -1, -1, 9, -1]]
     assert batch.source.tolist() == [[0, 0, 0, 2, 2]] * 2
@@ -84,7 +85,7 @@ def test_a_batch_of_several_positives_pads_them_and_says_how_many_slots_there_ar
 
 def test_a_batch_holds_what_its_rows_say(make, training):
     rows, collate = make(random=Random(2), taught=Taught(2))
-    batch = collate([rows[Place(0, 0)], rows[Place(0, 1)]])
+    batch = collate(rows.__getitems__([Place(0, 0), Place(0, 1)]))
     assert batch.query_ids.tolist() == [0, 2] and batch.doc_ids[:, 0].tolist() == [3, 5]
     assert batch.source.tolist() == [[0, 1, 1, 2, 2]] * 2
     assert batch.doc_ids[:, 3:].tolist() == [[9, -1]] * 2
@@ -96,19 +97,19 @@ def test_a_batch_holds_what_its_rows_say(make, training):
 
 def test_without_a_teacher_there_are_no_teacher_scores(make):
     rows, collate = make(random=Random(1))
-    assert collate([rows[Place(0, 0)]]).teacher is None
+    assert collate(rows.__getitems__([Place(0, 0)])).teacher is None
 
 
 def test_rows_and_collate_travel_to_workers(make):
     rows, collate = make(random=Random(2))
     there_rows, there_collate = pickle.loads(pickle.dumps((rows, collate)))
-    here, there = collate([rows[Place(3, 1)]]), there_collate([there_rows[Place(3, 1)]])
+    here, there = (f(of.__getitems__([Place(3, 1)])) for of, f in ((rows, collate), (there_rows, there_collate)))
     assert torch.equal(here.doc_ids, there.doc_ids) and torch.equal(here.docs.input_ids, there.docs.input_ids)
 
 
 def test_a_batch_moves_whole_but_keeps_its_lengths_on_the_cpu(make):
     rows, collate = make(taught=Taught(2))
-    moved = collate([rows[Place(0, 0)]]).to("meta")
+    moved = collate(rows.__getitems__([Place(0, 0)])).to("meta")
     assert {moved.doc_ids.device.type, moved.teacher.device.type, moved.docs.input_ids.device.type} == {"meta"}
     assert moved.docs.lengths.device.type == "cpu"
 

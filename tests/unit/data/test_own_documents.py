@@ -130,9 +130,9 @@ def test_it_is_neither_drawn_at_random_nor_taken_from_the_batch(data, tmp_path):
     source = Random(k=len(data.corpus))
     source.prepare(Setting(training, {}, tmp_path))
     rows = TrainingRows(training, Mixture({"random": source}, ("positive", "random"), seed=1))
-    made = [rows[Place(0, i, 0)] for i in range(len(rows))]
-    for row in made:
-        assert data.own[row.query] < 0 or data.own[row.query] not in row.docs.tolist()
+    made = rows.__getitems__([Place(0, i, 0) for i in range(len(rows))])
+    for query, docs in zip(made.queries.tolist(), made.docs.tolist(), strict=True):
+        assert data.own[query] < 0 or data.own[query] not in docs
     batch = Collate(model.queries, model.docs, training, has_teacher=False)(made)
     c = candidates_of(batch)
     dropped = ~KnownPositives()(c, batch.positive_ids)

@@ -46,7 +46,7 @@ def test_it_is_that_of_sentence_transformers(distance, wide):
     q, d = random_units(5, 4), random_units(5, 2, 4, seed=1)
     queries, docs = random_units(5, wide, seed=2).detach(), random_units(5, 2, wide, seed=3).detach()
     ours = EmbedDistill(distance=distance)
-    ours.fit(4, wide)
+    ours.make_projection(4, wide)
     theirs = losses.EmbedDistillLoss(Model(), distance, None if wide == 4 else wide)
     if wide != 4:
         theirs.projection.load_state_dict(ours.projection.state_dict())
@@ -84,9 +84,9 @@ def test_the_projection_is_there_where_it_is_wanted():
             loss = EmbedDistill(projection=wanted)
             if wanted is False and theirs == 6:
                 with pytest.raises(ConfigError, match="projection=auto"):
-                    loss.fit(4, theirs)
+                    loss.make_projection(4, theirs)
                 continue
-            loss.fit(4, theirs)
+            loss.make_projection(4, theirs)
             shapes[wanted, theirs] = loss.projection and tuple(loss.projection.weight.shape)
     assert shapes == {("auto", 4): None, ("auto", 6): (6, 4), (True, 4): (4, 4), (True, 6): (6, 4), (False, 4): None}
 

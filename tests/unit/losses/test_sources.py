@@ -16,6 +16,7 @@ from hardneg.losses.margin_mse import MarginMSE
 from hardneg.losses.ranknet import RankNet
 from hardneg.losses.triplet import Triplet
 from hardneg.matrix.embedded import Embedded
+from hardneg.matrix.sampled_columns import SampledColumns
 from hardneg.matrix.telemetry import by_source
 from hardneg.negatives.in_batch import InBatch
 from hardneg.testing.synthetic import make_batch, make_candidates, random_units
@@ -64,10 +65,10 @@ def test_of_two_samples_one_that_is_read_alone_is_not_averaged():
     """Two corrected sources count half each; a loss of one of them has it as if the other were not there."""
     names = ("positive", "queue", "in_batch")
     scores, own = torch.rand(2, 3), torch.tensor([[torch.nan, 2.0, 1.0]]).expand(2, 3)
-    both = make_candidates(
-        scores, source=[[0, 1, 2]] * 2, names=names, log_q=own + math.log(2), sampled=("queue", "in_batch")
-    )
-    alone = make_candidates(scores[:, :2], source=[[0, 1]] * 2, names=names, log_q=own[:, :2], sampled=("queue",))
+    none = torch.zeros(2, 3, dtype=torch.bool)
+    two, one = SampledColumns(own + math.log(2), none, names[1:]), SampledColumns(own[:, :2], none[:, :2], ("queue",))
+    both = make_candidates(scores, source=[[0, 1, 2]] * 2, names=names, sampled=two)
+    alone = make_candidates(scores[:, :2], source=[[0, 1]] * 2, names=names, sampled=one)
     torch.testing.assert_close(InfoNCE(sources=["queue"])(both), InfoNCE()(alone))
     for loss in (InfoNCE(), InfoNCE(sources=["queue"])):  # and so has its metric
         torch.testing.assert_close(by_source(both, both, [loss])["negatives/queue/loss"], InfoNCE()(alone).mean())

@@ -15,6 +15,8 @@ from hardneg.filters.base import CandidateFilter
 from hardneg.losses.gor import GOR
 from hardneg.losses.infonce import InfoNCE
 from hardneg.matrix.embedded import Embedded
+from hardneg.matrix.reverse import all_queries
+from hardneg.negatives.blocks import Blocks
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.queue import Queue
 from hardneg.retrieval.retriever import Retriever
@@ -133,6 +135,18 @@ def test_sources_are_asked_and_filters_judge_once_at_full_width():
     assert queue.asked == 2 and queue.emb.shape == (6, 8)
     assert len(seen.scores) == 2
     torch.testing.assert_close(seen.scores[1][:, 2:12], towers.emb[:5] @ towers.emb[5:].T)
+
+
+def test_scores_alone_are_those_of_the_candidates_in_both_directions():
+    q, d = torch.randn(5, 8), torch.randn(5, 2, 8)
+    batch, names = make_batch(IDS, positives=2), ("positive", "drawn", "in_batch", "blocks")
+    columns = {"in_batch": InBatch()(q, d, batch), "blocks": Blocks()(q, d, batch)}
+    full = Embedded(q, d, columns, all_queries(q, batch))
+    narrow = full.cut(3, True)
+    expected, again = narrow.candidates(batch, names), narrow.score_again(full.candidates(batch, names))
+    assert torch.equal(again.scores, expected.scores) and torch.equal(narrow.scores(), expected.scores)
+    assert torch.equal(again.reverse.scores, expected.reverse.scores) and len(again.reverse.scores) == 10
+    assert torch.equal(again.valid, expected.valid) and torch.equal(again.reverse.valid, expected.reverse.valid)
 
 
 def test_what_is_filtered_counts_at_no_width():

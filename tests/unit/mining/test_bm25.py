@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
+from rank_texts import rank_texts
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.pre_tokenizers import BertPreTokenizer
@@ -57,7 +58,7 @@ def formula(query, docs, k1, b):
 
 @pytest.mark.parametrize(("k1", "b"), [(1.2, 0.75), (0.9, 0.4), (2.0, 0.0)])
 def test_it_is_the_formula(k1, b):
-    found = BM25(k1=k1, b=b, language=None, stopwords=None).mine(QUERIES, corpus(DOCS), len(DOCS))
+    found = rank_texts(BM25(k1=k1, b=b, language=None, stopwords=None), QUERIES, corpus(DOCS), len(DOCS))
     for query, ids, scores in zip(QUERIES, found.ids, found.scores, strict=True):
         expected = formula(query, DOCS, k1, b)
         kept = ids >= 0
@@ -108,41 +109,41 @@ def test_what_scores_above_a_positive_outside_the_pool_is_dropped(margin):
 
 
 def test_documents_without_a_word_of_the_query_are_left_out():
-    found = BM25().mine(["sky"], corpus(DOCS), 4)
+    found = rank_texts(BM25(), ["sky"], corpus(DOCS), 4)
     assert found.ids.tolist() == [[2, -1, -1, -1]]
     assert np.isneginf(found.scores[0, 1:]).all() and found.scores[0, 0] > 0
 
 
 @pytest.mark.parametrize("query", ["", "the", "zzz", "zzz qqq"])
 def test_a_query_without_a_known_word_finds_nothing_and_disturbs_no_other(query):
-    found = BM25().mine(["red", query, "sky"], corpus(DOCS), 3)
+    found = rank_texts(BM25(), ["red", query, "sky"], corpus(DOCS), 3)
     assert found.ids[1].tolist() == [-1, -1, -1] and np.isneginf(found.scores[1]).all()
-    np.testing.assert_array_equal(found.ids[[0, 2]], BM25().mine(["red", "sky"], corpus(DOCS), 3).ids)
+    np.testing.assert_array_equal(found.ids[[0, 2]], rank_texts(BM25(), ["red", "sky"], corpus(DOCS), 3).ids)
 
 
 @pytest.mark.parametrize("query", ["", "the", "zzz", "a"])
 def test_documents_without_a_word_are_found_by_no_query_without_a_known_word(query):
     """bm25s gives an empty token to both, which they would share."""
-    found = BM25().mine(["red", query], corpus([*DOCS, "", "the", "b"]), 3)
+    found = rank_texts(BM25(), ["red", query], corpus([*DOCS, "", "the", "b"]), 3)
     assert found.ids[1].tolist() == [-1, -1, -1]
-    np.testing.assert_array_equal(found.ids[:1], BM25().mine(["red"], corpus([*DOCS, "", "the", "b"]), 3).ids)
+    np.testing.assert_array_equal(found.ids[:1], rank_texts(BM25(), ["red"], corpus([*DOCS, "", "the", "b"]), 3).ids)
 
 
 def test_no_query_with_a_known_word_at_all():
-    assert (BM25().mine(["zzz"], corpus(DOCS), 2).ids == -1).all()
+    assert (rank_texts(BM25(), ["zzz"], corpus(DOCS), 2).ids == -1).all()
 
 
 def test_asking_for_more_than_the_corpus_pads():
-    found = BM25().mine(["red apple pear"], corpus(DOCS), 9)
+    found = rank_texts(BM25(), ["red apple pear"], corpus(DOCS), 9)
     assert found.ids.shape == found.scores.shape == (1, 9)
     assert sorted(found.ids[0][found.ids[0] >= 0].tolist()) == [0, 1, 3, 5]
 
 
 def test_the_stemmer_and_stop_words_follow_the_language():
     texts = corpus(["he runs", "la corsa", "the dog"])
-    assert BM25().mine(["running"], texts, 1).ids.tolist() == [[0]]
-    assert BM25(language=None).mine(["running"], texts, 1).ids.tolist() == [[-1]]
-    assert BM25(stopwords=None).mine(["the"], texts, 1).ids.tolist() == [[2]]
+    assert rank_texts(BM25(), ["running"], texts, 1).ids.tolist() == [[0]]
+    assert rank_texts(BM25(language=None), ["running"], texts, 1).ids.tolist() == [[-1]]
+    assert rank_texts(BM25(stopwords=None), ["the"], texts, 1).ids.tolist() == [[2]]
 
 
 def test_parameters_are_part_of_its_identity():
@@ -192,14 +193,16 @@ HAN = ["笔山马田雨门", "窗茶石土面水", "桥牛猫笔狗金", "雨山
 
 def test_a_script_without_blanks_is_the_formula_over_pairs_of_characters():
     docs = [f"{text}是{other}。" for text, other in zip(HAN, reversed(HAN), strict=True)]
-    found = BM25(language=None, stopwords=None).mine(["笔山马田", "茶石"], corpus(docs), 4)
+    found = rank_texts(BM25(language=None, stopwords=None), ["笔山马田", "茶石"], corpus(docs), 4)
     spaced = [" ".join(a + b for a, b in pairwise(doc.rstrip("。"))) for doc in docs]
     for query, ids, scores in zip(["笔山 山马 马田", "茶石"], found.ids, found.scores, strict=True):
         expected = formula(query, spaced, 1.2, 0.75)
         kept = ids >= 0
         assert set(ids[kept].tolist()) == set(np.flatnonzero(expected > 0).tolist()) != set()
         np.testing.assert_allclose(scores[kept], expected[ids[kept]], rtol=1e-5)
-    assert (BM25(tokens="blanks").mine(["笔山马田"], corpus(docs), 4).ids == -1).all(), "a whole sentence is one word"
+    assert (rank_texts(BM25(tokens="blanks"), ["笔山马田"], corpus(docs), 4).ids == -1).all(), (
+        "a whole sentence is one word"
+    )
 
 
 def test_the_name_says_how_texts_are_cut(toy, tmp_path):
@@ -221,8 +224,8 @@ def test_an_encoders_tokens(tmp_path):
     by_folder, by_file = BM25(tokens=str(tmp_path)), BM25(tokens=f"{tmp_path}/tokenizer.json")
     assert by_folder.identity() == by_file.identity()
     texts = corpus(["phone", "手机壳", "the"])
-    assert by_folder.mine(["手壳"], texts, 2).ids.tolist() == [[1, -1]] and "手机壳" not in by_script("手壳")
-    assert by_folder.mine(["phone"], texts, 2).ids.tolist() == [[0, -1]]
+    assert rank_texts(by_folder, ["手壳"], texts, 2).ids.tolist() == [[1, -1]] and "手机壳" not in by_script("手壳")
+    assert rank_texts(by_folder, ["phone"], texts, 2).ids.tolist() == [[0, -1]]
 
 
 def test_a_baseline_that_finds_nothing_names_the_cause(tmp_path, caplog):

@@ -9,6 +9,7 @@ import bm25s
 import numpy as np
 import pytest
 import torch
+from rank_texts import rank_texts
 
 from hardneg.mining import bm25, bm25_search
 from hardneg.mining.bm25 import BM25
@@ -134,8 +135,8 @@ def test_code_is_compiled_where_numba_has_no_place_to_keep_it(monkeypatch):
 
 def test_blocks_of_documents_change_nothing(toy, monkeypatch):
     queries = toy.queries.take(range(20))
-    whole = BM25().mine(queries, toy.corpus, 10)
+    whole = rank_texts(BM25(), queries, toy.corpus, 10)
     monkeypatch.setattr(bm25, "BLOCK", 7)
-    parts = BM25().mine(queries, toy.corpus, 10)
+    parts = rank_texts(BM25(), queries, toy.corpus, 10)
     np.testing.assert_array_equal(whole.ids, parts.ids)
     np.testing.assert_array_equal(whole.scores, parts.scores)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from hardneg.data.dataset import Collate, Row
+from hardneg.data.dataset import Collate, Drawn
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY
@@ -19,7 +19,7 @@ from hardneg.mining.encoder_choice import EncoderChoice
 from hardneg.mining.stored_vectors import StoredVectors
 from hardneg.retrieval import embedding_blocks
 from hardneg.retrieval.embed_tables import embed_table
-from hardneg.retrieval.embedding_blocks import Blocks
+from hardneg.retrieval.embedding_blocks import EmbeddingBlocks
 from hardneg.testing.synthetic import make_model
 
 TEACHER = EmbeddingTeacher(encoder=Static(dim=8, vocab_size=300), precision="32-true")
@@ -63,7 +63,7 @@ def test_more_files_than_a_process_may_open_are_read_too(tmp_path, monkeypatch):
     for number, path in enumerate(paths):
         np.save(path, np.full((4, 2), number, np.float32))
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    vectors = StoredVectors(Blocks(paths, np.arange(1200), 2), None, "none")
+    vectors = StoredVectors(EmbeddingBlocks(paths, np.arange(1200), 2), None, "none")
     resource.setrlimit(resource.RLIMIT_NOFILE, (200, before[1]))
     try:
         found = [vectors.of_queries(np.arange(1200)) for _ in range(2)]
@@ -79,8 +79,9 @@ def test_a_batch_brings_them(toy, tmp_path):
     vectors = TEACHER.vectors(training, "positives", tmp_path, "cpu")
     collate = Collate(model.queries, model.docs, training, has_teacher=False, vectors=vectors)
     query = int(training.queries[0])
-    docs = np.array([training.positives[query][0], 3])
-    batch = collate([Row(query, docs, np.array([0, 1]), np.full(2, np.nan, np.float32))]).to("cpu")
+    docs = np.array([[training.positives[query][0], 3]])
+    drawn = Drawn(np.array([query]), docs, np.array([[0, 1]]), np.full((1, 2), np.nan, np.float32), 1, {})
+    batch = collate(drawn).to("cpu")
     assert batch.teacher_queries.shape == (1, 8) and batch.teacher_docs.shape == (1, 1, 8)
     torch.testing.assert_close(batch.teacher_queries, torch.from_numpy(vectors.of_queries(np.array([query]))))
 

@@ -7,8 +7,9 @@ import pickle
 import numpy as np
 import pytest
 from by_row import KNOWN, Counting, Scoring
+from one_row import one_row
 
-from hardneg.data.dataset import TrainingRows, stacked
+from hardneg.data.dataset import TrainingRows, as_tensors
 from hardneg.data.sampler import Place
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError
@@ -75,11 +76,11 @@ def test_off_by_default_it_leaves_no_trace(prepare, tmp_path):
 def test_it_takes_turns_with_the_labelled_positives_and_brings_its_teacher_score(prepare):
     training, source = prepare()
     rows = TrainingRows(training, Mixture({"one": source}, NAMES, seed=1), positives=1)
-    shown = [rows[Place(epoch, 0)] for epoch in range(5)]
+    shown = [one_row(rows, epoch, 0) for epoch in range(5)]
     assert [row.docs[0] for row in shown] == [0, 7, 6, 8, 9]
     assert [row.teacher[0] for row in shown] == [0.0, 7.0, 6.0, 8.0, 9.0]
     rows = TrainingRows(training, Mixture({"one": source}, NAMES, seed=1), positives=3)
-    assert [rows[Place(epoch, 0)].docs[:3].tolist() for epoch in range(2)] == [[0, 7, 6], [8, 9, 0]]
+    assert [one_row(rows, epoch, 0).docs[:3].tolist() for epoch in range(2)] == [[0, 7, 6], [8, 9, 0]]
 
 
 def test_it_is_a_known_positive_of_live_batches_by_text_too(prepare):
@@ -87,7 +88,7 @@ def test_it_is_a_known_positive_of_live_batches_by_text_too(prepare):
     training, source = prepare(labels=[(0, 0), (1, 5)], relabel=7.5, texts=texts, depth=8)
     assert source.store.relabelled(0).tolist() == [8], "the first nine were examined"
     rows = TrainingRows(training, Mixture({"one": source}, NAMES, seed=1))
-    batch = stacked([rows[Place(0, 0)], rows[Place(0, 1)]], training.known, has_teacher=True)
+    batch = as_tensors(rows.__getitems__([Place(0, 0), Place(0, 1)]), training.known, has_teacher=True)
     assert [sorted(ids) for ids in batch["positive_ids"].tolist()] == [[0, 8, 10], [5, 8, 10]]
 
 
@@ -100,7 +101,7 @@ def test_another_sources_draws_leave_it_out(prepare, tmp_path):
     relabelled = set(source.store.relabelled(0).tolist())
     met = set()
     for epoch in range(8):
-        row = rows[Place(epoch, 0)]
+        row = one_row(rows, epoch, 0)
         drawn = mixture.draw(epoch, 0)[0]
         void = [doc in relabelled for doc in drawn]
         assert row.docs[1:].tolist() == [-1 if out else doc for doc, out in zip(drawn.tolist(), void, strict=True)]
@@ -117,14 +118,14 @@ def test_a_new_round_replaces_the_old_ones_and_workers_see_it(prepare):
     source.use(prepare(labels=[(0, 0), (1, 5)], depth=3, k=1, start=8)[1].store)
     assert source.relabelled(0).ids.tolist() == [8, 9] and source.version == version + 1
     elsewhere = pickle.loads(pickle.dumps(rows))
-    assert [elsewhere[Place(epoch, 0)].docs[0] for epoch in range(3)] == [0, 8, 9]
+    assert [one_row(elsewhere, epoch, 0).docs[0] for epoch in range(3)] == [0, 8, 9]
 
 
 def test_before_the_first_round_there_are_none(prepare):
     training, _ = prepare()
     source = Stored(2, Counting(), depth=8, teacher=Scoring(), relabel=6.0)
     rows = TrainingRows(training, Mixture({"one": source}, NAMES, seed=1))
-    assert [rows[Place(epoch, 0)].docs.tolist() for epoch in range(2)] == [[0, -1, -1], [7, -1, -1]]
+    assert [one_row(rows, epoch, 0).docs.tolist() for epoch in range(2)] == [[0, -1, -1], [7, -1, -1]]
 
 
 def test_exports_name_it_among_the_positives(prepare):

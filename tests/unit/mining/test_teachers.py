@@ -8,9 +8,9 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from one_row import one_row
 
 from hardneg.data.dataset import TrainingRows
-from hardneg.data.sampler import Place
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.cross_encoder import CrossEncoder
 from hardneg.errors import ConfigError
@@ -127,7 +127,7 @@ def test_a_batch_row_holds_the_scores_of_its_positive_and_of_its_negatives(toy, 
     source.prepare(Setting(training, {"known_positives": KnownPositives()}, tmp_path))
     rows = TrainingRows(training, Mixture({"bm25": source}, ("positive", "bm25"), seed=1))
     for index in range(5):
-        row = rows[Place(0, index)]
+        row = one_row(rows, 0, index)
         known = row.docs >= 0
         expected = source.teacher.score(np.array([row.query], np.int32), row.docs[None].astype(np.int32))[0]
         np.testing.assert_allclose(row.teacher[known], expected[known], rtol=1e-4, atol=1e-5)

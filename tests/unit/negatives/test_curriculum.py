@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 from dice import NAMES, Dice
 
+from hardneg.errors import ConfigError
+from hardneg.mining.bm25 import BM25
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.curriculum_pace import Measured, Time
 from hardneg.negatives.mixture import Mixture, slots
 from hardneg.negatives.queue import Queue
+from hardneg.negatives.stored import Stored
 from hardneg.training.callbacks.follow_curriculum import planned_batches
 
 
@@ -56,7 +59,7 @@ def test_shares_of_slots_are_exact_on_average_and_never_more_than_a_slot_off():
 
 
 def drawn(one, batch, epoch=0, query=5, **sources):
-    one.fit(sources)
+    one.resize(sources)
     return Mixture(sources, NAMES, 1, one).draw(epoch, query, batch)
 
 
@@ -75,7 +78,7 @@ def test_a_row_has_the_slots_that_sources_share_and_those_of_the_others():
     one = over_time(share={"a": [1, 0], "b": [0, 1]}, slots=4)
     sources = {"a": Dice(4), "b": Dice(4), "c": Dice(3)}
     assert slots(sources) == 11
-    one.fit(sources)
+    one.resize(sources)
     assert slots(sources, one) == Mixture(sources, NAMES, 1, one).k == 7
 
 
@@ -109,6 +112,17 @@ def test_online_sources_rest():
     one.check(sources, {})
     assert one.resting(0.0, ["q", "in_batch"]) == frozenset() and one.resting(0.5, ["q", "in_batch"]) == {"q"}
     assert one.drawn(sources) == [] and Mixture({"a": Dice(3)}, NAMES, 1, one).k == 3
+
+
+def test_a_check_looks_at_the_sources_and_resizes_none():
+    sources = {"a": Dice(1), "b": Dice(2)}
+    one = over_time(share={"a": [1, 0], "b": [0, 1]})
+    one.check(sources, {})
+    assert (sources["a"].k, sources["b"].k, one.slots, one.slots_of(sources)) == (1, 2, None, 3)
+    narrow = Stored(1, BM25(), depth=2)
+    with pytest.raises(ConfigError, match="k <= pool <= depth, got k=3"):
+        one.check({"a": narrow, "b": Dice(2)}, {})
+    assert narrow.k == 1
 
 
 def test_what_moves_is_logged():

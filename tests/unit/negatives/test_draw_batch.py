@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 import pytest
 from dice import Dice
+from one_row import one_row
 
 from hardneg.data.dataset import TrainingRows
 from hardneg.data.pair_scores import PairScores
@@ -116,7 +117,7 @@ def test_so_is_a_batch_of_a_curriculum(sources):
         shape="linear",
     )
     one.pace.plan(101)
-    one.fit(chosen)
+    one.resize(chosen)
     mixture = Mixture(chosen, ("positive", *chosen), seed=5, curriculum=one)
     ids, labels, _ = mixture.draw_batch(EPOCHS, ASKED, batch=40)
     for row, (epoch, query) in enumerate(zip(EPOCHS.tolist(), ASKED.tolist(), strict=True)):
@@ -170,7 +171,7 @@ def test_rows_of_a_batch_are_the_single_rows(sources, training):
     batch = rows.__getitems__(places)
     for place, key in enumerate(places):
         for name in ("docs", "source", "teacher"):
-            np.testing.assert_array_equal(getattr(batch, name)[place], getattr(rows[key], name))
+            np.testing.assert_array_equal(getattr(batch, name)[place], getattr(one_row(rows, *key), name))
     for place, which in zip((0, 1, 3), ([0, 1], [0, -1], [0, 1]), strict=True):
         labelled = training.positives[int(batch.queries[place])]
         assert batch.docs[place, :2].tolist() == [labelled[slot] if slot >= 0 else -1 for slot in which]

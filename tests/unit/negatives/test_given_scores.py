@@ -63,7 +63,7 @@ def batch_of(training, source, cache, positives=1):
     mixture = Mixture({"given": source}, ("positive", "given"), seed=0)
     rows = TrainingRows(training, mixture, positives)
     collate = Collate(*tables, training, mixture.has_teacher)
-    return collate([rows[Place(0, row, 0)] for row in range(len(rows))]), recipe
+    return collate(rows.__getitems__([Place(0, row, 0) for row in range(len(rows))])), recipe
 
 
 def gradients(training, source, cache, loss):
@@ -127,7 +127,7 @@ def test_a_cross_encoder_learns_from_the_scores_too(bert, tmp_path, loss):
     mixture = Mixture({"given": source}, ("positive", "given"), seed=0)
     rows, network = TrainingRows(training, mixture, 1), CrossEncoder.load(str(bert), 64)
     collate = PairCollate(network.tokens, training, mixture.has_teacher)
-    batch = collate([rows[Place(0, row, 0)] for row in range(len(rows))])
+    batch = collate(rows.__getitems__([Place(0, row, 0) for row in range(len(rows))]))
     scores = network(*batch.pairs.inputs).unflatten(0, batch.doc_ids.shape)
     value = loss(Candidates.scored(scores, batch, ("positive", "given")))
     assert (value[:2] > 0).all() and value[2] == 0  # the third query's line has no scores

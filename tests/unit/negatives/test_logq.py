@@ -16,6 +16,7 @@ from hardneg.filters.known_positives import KnownPositives
 from hardneg.losses.infonce import InfoNCE
 from hardneg.losses.triplet import Triplet
 from hardneg.matrix.candidates import Candidates, Columns
+from hardneg.matrix.sampled_columns import SampledColumns
 from hardneg.negatives.base import Setting
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.queue import Queue
@@ -81,8 +82,8 @@ def test_every_document_counts_once_in_the_long_run_however_popular(drawn):
             found = {name: own.add(q, columns[name], name) for name in sources}
             found["both"] = found["in_batch"].add(q, columns["queue"], "queue")
             for kind, c in found.items():
-                sampled = c.negative[0] & ~c.log_q[0].isnan()  # drawn negatives are beside the estimate
-                np.add.at(seen[kind], c.ids[0, sampled].numpy(), (-c.log_q[0, sampled]).exp().numpy())
+                sampled = c.negative[0] & ~c.sampled.log_q[0].isnan()  # drawn negatives are beside the estimate
+                np.add.at(seen[kind], c.ids[0, sampled].numpy(), (-c.sampled.log_q[0, sampled]).exp().numpy())
             others += ~np.isin(np.arange(docs), batch.doc_ids[0].numpy())
         sources["queue"].update(d, batch)
     for kind in seen:
@@ -115,8 +116,8 @@ def test_every_document_counts_once_where_a_loss_leaves_drawn_negatives_out():
             found = {both[:1]: c, both: c.add(q, sources["queue"](q, d, batch), "queue")}
             for names, kind in asked:
                 read_c = found[names].of_sources((*names, *reads[kind]))
-                sampled = read_c.negative[0] & ~read_c.log_q[0].isnan()
-                counted = (-read_c.log_q[0, sampled]).exp().numpy()
+                sampled = read_c.negative[0] & ~read_c.sampled.log_q[0].isnan()
+                counted = (-read_c.sampled.log_q[0, sampled]).exp().numpy()
                 np.add.at(seen[names, kind], read_c.ids[0, sampled].numpy(), counted)
                 beside = {"sampled alone": [], "one of two": [2], "all": [1, 2]}[kind]
                 others[names, kind] += ~np.isin(np.arange(docs), ids[0, [0, *beside]])
@@ -129,7 +130,7 @@ def test_what_a_filter_drops_stays_out_where_a_loss_leaves_drawn_negatives_out()
     q, d, batch = random_units(2, 4), random_units(2, 2, 4), make_batch([[3, 5], [5, 8]])
     source = prepared(InBatch(logq=True), make_training([(0, 3), (1, 5)], docs=9))
     c = Candidates.own(q, d, batch, NAMES).add(q, source(q, d, batch), "in_batch")
-    sampled = ~c.log_q.isnan()
+    sampled = ~c.sampled.log_q.isnan()
     assert not (c.valid & sampled)[0].any() and (c.of_sources(["in_batch"]).valid & sampled)[0].any()
     assert not (c.keep(c.ids != 5).of_sources(["in_batch"]).valid & sampled)[0].any()
 
@@ -143,7 +144,7 @@ def test_a_row_is_offered_no_sampled_copy_of_its_own_documents(name):
     sources["queue"].update(d.detach(), batch)
     columns = prepared(sources[name], training)(q, d, batch)
     c = Candidates.own(q, d, batch, NAMES).add(q, columns, name)
-    offered = c.valid[:, 2:] & ~c.log_q[:, 2:].isnan()
+    offered = c.valid[:, 2:] & ~c.sampled.log_q[:, 2:].isnan()
     assert [set(c.ids[row, 2:][offered[row]].tolist()) for row in range(3)] == [set(), {5}, {3}]
 
 
@@ -151,7 +152,7 @@ def test_only_what_a_source_sampled_is_corrected_and_two_sources_are_averaged():
     q, d = random_units(1, 2), random_units(1, 2, 2, seed=1)
     columns = Columns(d[0], torch.tensor([8, 9]), torch.tensor([-1, -1]))
     plain = Candidates.own(q, d, make_batch([[5, 6]]), NAMES).add(q, columns, "in_batch")
-    assert plain.log_q is None
+    assert plain.sampled is None
     sampled = Columns(columns.emb, columns.ids, columns.owner, torch.tensor([1.0, torch.nan]))
     one = plain.add(q, sampled, "queue")
     torch.testing.assert_close((one.scores / 0.5 - one.logits(0.5))[0], torch.tensor([0.0, 0, 0, 0, 1, 0]))
@@ -162,9 +163,9 @@ def test_only_what_a_source_sampled_is_corrected_and_two_sources_are_averaged():
 
 def test_filters_and_other_losses_see_plain_similarities():
     scores = torch.rand(3, 5)
-    corrected = make_candidates(
-        scores, log_q=torch.tensor([[torch.nan, 2.0, 0.0, 1.0, 2.0]]).expand(3, 5), sampled=("it",)
-    )
+    log_q = torch.tensor([[torch.nan, 2.0, 0.0, 1.0, 2.0]]).expand(3, 5)
+    sampled = SampledColumns(log_q, torch.zeros(3, 5, dtype=torch.bool), ("it",))
+    corrected = make_candidates(scores, sampled=sampled)
     assert torch.equal(Triplet()(corrected), Triplet()(make_candidates(scores)))
     assert torch.equal(corrected.lowest_positive, scores[:, :1])
     assert not torch.equal(InfoNCE()(corrected), InfoNCE()(make_candidates(scores)))

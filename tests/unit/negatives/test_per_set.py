@@ -31,6 +31,8 @@ def drawn(sources, per_set):
 def test_a_set_gets_fewer_more_or_none():
     sources = {"mined": Count(2), "random": Count(1)}
     per_set = PerSet(parts(faq={"mined": 3, "random": 0}), sources)
+    assert (sources["mined"].k, sources["random"].k) == (2, 1), "looking at the sources changes none"
+    per_set.resize(sources)
     ids, labels = drawn(sources, per_set)
     assert ids == [[10, 11, 10, -1], [30, 31, 32, -1]], (
         "web as the sources say; the batch has room for what any set gets"
@@ -40,5 +42,7 @@ def test_a_set_gets_fewer_more_or_none():
 
 def test_without_numbers_of_its_own_everything_is_as_it_was():
     sources = {"mined": Count(2), "random": Count(1)}
-    assert drawn(sources, PerSet(parts(), sources)) == drawn(sources, None)
+    per_set = PerSet(parts(), sources)
+    per_set.resize(sources)
+    assert drawn(sources, per_set) == drawn(sources, None)
     assert (sources["mined"].k, sources["random"].k) == (2, 1)

@@ -9,10 +9,10 @@ import sys
 
 import numpy as np
 import pytest
+from one_row import one_row
 from rich.console import Console
 
 from hardneg.data.dataset import TrainingRows
-from hardneg.data.sampler import Place
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import DataError
 from hardneg.negatives.mixture import Mixture
@@ -130,7 +130,7 @@ def test_rows_show_kept_positives_in_turn(training, tmp_path):
     left = selected(training, select({"row": Row(5), "even": Even(0)}, training, tmp_path))
     rows = TrainingRows(left, Mixture({}, ("positive",), 1))
     assert len(rows) == 2
-    assert [rows[Place(epoch, 1, 0)].docs.tolist() for epoch in range(3)] == [[2], [4], [2]]
+    assert [one_row(rows, epoch, 1, 0).docs.tolist() for epoch in range(3)] == [[2], [4], [2]]
 
 
 def test_no_pair_left_says_which_rule_took_how_many(training, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from hardneg.retrieval import embedding_blocks, rank_shares, search
-from hardneg.retrieval.embedding_blocks import Blocks
+from hardneg.retrieval.embedding_blocks import EmbeddingBlocks
 from hardneg.retrieval.rank_shares import search_share
 from hardneg.retrieval.search import Exact, Faiss
 from hardneg.system import distributed
@@ -95,7 +95,7 @@ def test_ranks_have_one_index_over_their_gpus(gpus, monkeypatch, tmp_path):
     placed = []
     monkeypatch.setattr(rank_shares, "write_array", lambda path, found: placed.append(found))
     np.save(tmp_path / "q.npy", torch.randn(3, 4).numpy())
-    queries = Blocks([tmp_path / "q.npy"], np.arange(3), 4)
+    queries = EmbeddingBlocks([tmp_path / "q.npy"], np.arange(3), 4)
     for rank in range(gpus):
         monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
         monkeypatch.setattr(torch.Tensor, "to", lambda self, *_, **__: self)  # there is no GPU
@@ -124,7 +124,7 @@ def twelve(folder):
     whole = torch.randn(12, 4)
     for name, block in (("0.npy", whole[:8]), ("1.npy", whole[8:])):
         np.save(folder / name, block.numpy())
-    return Blocks([folder / "0.npy", folder / "1.npy"], np.arange(12), 4), whole
+    return EmbeddingBlocks([folder / "0.npy", folder / "1.npy"], np.arange(12), 4), whole
 
 
 @pytest.mark.parametrize(

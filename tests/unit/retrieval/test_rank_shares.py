@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hardneg.retrieval import embedding_blocks
-from hardneg.retrieval.embedding_blocks import Blocks
+from hardneg.retrieval.embedding_blocks import EmbeddingBlocks
 from hardneg.retrieval.rank_shares import nearest_in_shares, search_share
 from hardneg.retrieval.search import Exact, Faiss
 from hardneg.system import agreement, distributed
@@ -25,7 +25,7 @@ def blocks(folder, name, vectors, rows=None):
     for start in range(0, len(vectors), SIZE):
         paths.append(folder / f"{name}-{start}.npy")
         np.save(paths[-1], vectors[start : start + SIZE])
-    return Blocks(paths, np.arange(len(vectors)) if rows is None else rows, vectors.shape[1])
+    return EmbeddingBlocks(paths, np.arange(len(vectors)) if rows is None else rows, vectors.shape[1])
 
 
 def ranks_one_after_the_other(monkeypatch, search, docs, queries, depth, ranks, folder):

@@ -10,7 +10,7 @@ import torch
 
 from hardneg.errors import ConfigError
 from hardneg.retrieval import exact_search, search
-from hardneg.retrieval.embedding_blocks import Blocks
+from hardneg.retrieval.embedding_blocks import EmbeddingBlocks
 from hardneg.retrieval.exact_search import exact
 
 
@@ -77,7 +77,7 @@ def test_a_graph_on_a_gpu_is_refused(monkeypatch):
 def blocks(folder, documents):
     vectors = torch.randn(documents, 16, generator=torch.Generator().manual_seed(0)).numpy()
     np.save(folder / "0.npy", vectors)
-    return Blocks([folder / "0.npy"], np.arange(documents), 16)
+    return EmbeddingBlocks([folder / "0.npy"], np.arange(documents), 16)
 
 
 @pytest.mark.parametrize("index", ["Flat", "HNSW32", "IVF3,Flat"])
@@ -89,7 +89,7 @@ def test_faiss_finds_what_exact_search_finds_in_a_small_corpus(index, tmp_path):
     assert found.tolist() == expected.tolist()
 
 
-class Watched(Blocks):
+class Watched(EmbeddingBlocks):
     """Notes how many of its blocks somebody still holds when the next one is read."""
 
     held = 0

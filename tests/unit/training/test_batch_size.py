@@ -19,7 +19,7 @@ from hardneg.errors import ConfigError
 from hardneg.negatives.queue import Queue
 from hardneg.training import batch_size
 from hardneg.training.auto_numbers import tell_found
-from hardneg.training.batch_size import halved, longest_batch, planned, settle, trial_of, why_smaller, within_memory
+from hardneg.training.batch_size import halved, longest_batch, planned, settle, trial_batch, why_smaller, within_memory
 
 ENCODER = {"_target_": "hardneg.encoders.static.Static", "batch_size": 256}
 
@@ -214,9 +214,9 @@ def test_only_a_gpu_is_tried_and_only_where_the_batch_is_to_be_found(towers):
     asked["going on"] = config(trainer=trainer, ckpt_path="x/checkpoints/last.ckpt")
     asked["split"] = config(trainer={"strategy": {"_target_": "hardneg.training.fsdp.FSDP2"}})
     cuda = torch.device("cuda")
-    tried = [name for name, cfg in asked.items() if trial_of(cfg, towers, [], "32-true", cuda, 1)]
+    tried = [name for name, cfg in asked.items() if trial_batch(cfg, towers, [], "32-true", cuda, 1)]
     assert tried == ["auto"]
-    assert trial_of(asked["auto"], towers, [], "32-true", torch.device("cpu"), 1) is None
+    assert trial_batch(asked["auto"], towers, [], "32-true", torch.device("cpu"), 1) is None
 
 
 @pytest.mark.parametrize(("ranks", "copies"), [(1, 2), (2, 3)])
@@ -229,7 +229,7 @@ def test_a_trial_holds_what_training_holds_beside_the_batch(toy, towers, tmp_pat
     asked = (config(trainer={"strategy": "auto"}), towers, (table, table), "32-true", torch.device("cuda"), 1)
     tried = []
     monkeypatch.setattr(batch_size, "longest_batch", lambda *given: tried.append(given))
-    trial_of(*asked, [Queue(size=50), object()])(3)
+    trial_batch(*asked, [Queue(size=50), object()])(3)
     assert tried[0][2] == 3 and tried[0][-1] == 50
     longest_batch(towers, (table, table), 3, 1, torch.device("cpu"), queued=50)
     assert held.count((50, 4)) == 1 and held.count(tuple(next(towers.parameters()).shape)) == copies

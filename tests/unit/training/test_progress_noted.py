@@ -7,7 +7,7 @@ import pytest
 
 from hardneg.runs import status
 from hardneg.training.callbacks.evaluation import Evaluate
-from hardneg.training.callbacks.progress import Progress
+from hardneg.training.callbacks.progress import NoteProgress
 from hardneg.training.final_test import best_dev
 
 
@@ -30,7 +30,7 @@ class Evaluated(Evaluate):
 def test_the_status_has_the_metrics_of_the_best_evaluation_since_the_first_step(tmp_path, points, noted):
     evaluate = Evaluated(*points)
     trainer = L.Trainer(accelerator="cpu", devices=1, logger=False, enable_checkpointing=False)
-    Progress(tmp_path, evaluate).on_train_epoch_end(trainer, L.LightningModule())
+    NoteProgress(tmp_path, evaluate).on_train_epoch_end(trainer, L.LightningModule())
     status.write(tmp_path, state="running")
     assert status.read(tmp_path)["dev_at_best"] == noted
     assert best_dev(evaluate) == noted.get("ndcg@10")

@@ -94,11 +94,11 @@ class JudgeNegatives(L.Callback):
         if not numbers:
             return
         best = f"val/{self.evaluate.best}"
-        for name, found in numbers.items():
-            log.info("%s: %s (last third of the training)", name, alarm_rules.in_words(found))
+        for name, measured in numbers.items():
+            log.info("%s: %s (last third of the training)", name, alarm_rules.in_words(measured))
             source = self.drawn[name]
             nearest = isinstance(source, Stored) and source.sampling == "top"
-            told = alarm_rules.at_the_end(name, found, self.at, _kind(source), nearest)
+            told = alarm_rules.at_the_end(name, measured, self.at, _kind(source), nearest)
             raise_alarms(trainer, name, told + alarm_rules.best_before(best, self.evaluate.history, self.first[name]))
         if rungs.part_of(folder) is None:  # a race compares its arms itself
             self._say_what_tells(cfg, folder)

@@ -14,11 +14,11 @@ class KeptRate(L.Callback):
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Look at the rates of the config; comes before the optimiser's state is restored."""
-        self.asked = rates(trainer)
+        self.asked = starting_rates(trainer)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Compare them with the restored ones."""
-        kept = rates(trainer)
+        kept = starting_rates(trainer)
         if kept != self.asked:
             log.warning(
                 "the run goes on with the checkpoint's learning rate, %s, and not with %s; to train its weights with"
@@ -27,7 +27,7 @@ class KeptRate(L.Callback):
             )
 
 
-def rates(trainer: L.Trainer) -> list[float]:
+def starting_rates(trainer: L.Trainer) -> list[float]:
     """The rates that the schedule starts from, each once: those of layers or groups may differ."""
     groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
     return sorted({float(group["initial_lr"]) for group in groups if "initial_lr" in group})

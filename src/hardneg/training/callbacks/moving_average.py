@@ -80,8 +80,8 @@ def averaged(trainer: L.Trainer) -> TrainingModule | None:
     """Return the averaged model that a callback keeps, ours or one of Lightning's; None where none does."""
     for callback in callbacks_of(trainer, WeightAveraging):
         if callback._average_model is not None:
-            found = callback._average_model.module
-            assert isinstance(found, TrainingModule)
+            average = callback._average_model.module
+            assert isinstance(average, TrainingModule)
             # Lightning's own are made before the model is moved to its device.
-            return found if callback._device is not None else found.to(trainer.strategy.root_device)
+            return average if callback._device is not None else average.to(trainer.strategy.root_device)
     return None

@@ -14,7 +14,7 @@ from hardneg.training.callbacks.evaluation import Evaluate
 EVERY = 1.0  # seconds between two notes at least: a small file, and nobody looks more often
 
 
-class Progress(L.Callback):
+class NoteProgress(L.Callback):
     """Note step, number of steps and the dev metrics of the best evaluation so far in the run's status."""
 
     def __init__(self, folder: Path, evaluate: Evaluate) -> None:
