@@ -45,21 +45,13 @@ from hardneg.system.screen import ONLY_IN_FILE
 from hardneg.training.auto_numbers import tell_found
 from hardneg.training.batch_size import settle, trial_batch, why_smaller, within_memory
 from hardneg.training.batch_topics import batch_order, tell_topics
+from hardneg.training.begin import begin, own_device
 from hardneg.training.fit import evaluation, fit, mining
 from hardneg.training.learning_rate import settle_rate
 from hardneg.training.module import DualEncoder
+from hardneg.training.objective import check_groups, make_losses, objective, teacher_vectors
+from hardneg.training.prepare_negatives import Negatives, prepare_negatives, setting_of
 from hardneg.training.ranks import joined
-from hardneg.training.setup import (
-    Negatives,
-    begin,
-    check_groups,
-    make_losses,
-    objective,
-    own_device,
-    prepare_negatives,
-    setting_of,
-    teacher_vectors,
-)
 from hardneg.training.warmup_epochs import check_warmup
 
 log = logging.getLogger(__name__)

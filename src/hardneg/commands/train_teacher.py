@@ -22,18 +22,13 @@ from hardneg.preflight.machine import check_machine
 from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import seen
 from hardneg.retrieval.test_sets import load_others
+from hardneg.training.begin import begin
 from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.fit import evaluation, fit
+from hardneg.training.objective import check_groups, make_losses, objective
 from hardneg.training.pair_module import PairCollate, PairModule
+from hardneg.training.prepare_negatives import prepare_negatives, setting_of
 from hardneg.training.ranks import joined
-from hardneg.training.setup import (
-    begin,
-    check_groups,
-    make_losses,
-    objective,
-    prepare_negatives,
-    setting_of,
-)
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError, DataError
 from hardneg.retrieval.test_sets import check_left_out
 from hardneg.system.cache_folder import cache_folder
-from hardneg.training.setup import check_batch_size
+from hardneg.training.begin import check_batch_size
 
 
 class ReadOnce:

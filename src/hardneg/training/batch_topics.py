@@ -17,7 +17,7 @@ from hardneg.mining.topics import Topics
 from hardneg.system import agreement, distributed
 from hardneg.system.counts_in_words import QUERIES, counted
 from hardneg.system.memory_map import write_array
-from hardneg.training.setup import own_device
+from hardneg.training.begin import own_device
 
 log = logging.getLogger(__name__)
 

@@ -55,9 +55,9 @@ from hardneg.training.callbacks.watch_mining import Alarms
 from hardneg.training.dev_subset import Chooser, SubsetSize
 from hardneg.training.final_test import best_dev, final_test
 from hardneg.training.precision import trainer_arguments
+from hardneg.training.prepare_negatives import Negatives
 from hardneg.training.profile import show_profile, write_profile
 from hardneg.training.run_facts import facts
-from hardneg.training.setup import Negatives
 from hardneg.training.trainer_state import callbacks_of
 from hardneg.training.whole_checkpoints import write_whole
 from hardneg.training.write_row import write_mined

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hardneg.system.counts_in_words import QUERIES, counted, listed
-from hardneg.training.setup import describe
+from hardneg.training.begin import describe
 
 
 @pytest.mark.parametrize(
