@@ -10,7 +10,7 @@ from typing import Any
 import lightning as L
 
 from hardneg.retrieval.metrics import per_query
-from hardneg.training.callbacks.evaluation import Evaluate, measured_now, measured_within
+from hardneg.training.callbacks.evaluation import Evaluate
 from hardneg.training.dev_subset import correlations
 
 
@@ -23,16 +23,18 @@ class Both(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, *_: object) -> None:
         """Look at an evaluation within the epoch."""
-        if measured_within(trainer):
-            self._measure(trainer, pl_module)
+        self._follow(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        """Look at the last one."""
-        if measured_now(trainer) and (not self.rows or self.rows[-1]["step"] != trainer.global_step):
-            self._measure(trainer, pl_module)
+        """Look at one at its end."""
+        self._follow(trainer, pl_module)
 
-    def _measure(self, trainer: L.Trainer, module: Any) -> None:
+    def _follow(self, trainer: L.Trainer, module: Any) -> None:
         (evaluate,) = (one for one in trainer.callbacks if isinstance(one, Evaluate))  # type: ignore[attr-defined]
+        if evaluate.just_measured:
+            self._measure(trainer, module, evaluate)
+
+    def _measure(self, trainer: L.Trainer, module: Any, evaluate: Evaluate) -> None:
         assert evaluate.subset is not None and evaluate.dev is not None
         retriever, dev = evaluate.retriever, evaluate.dev
         found, seconds = [], []

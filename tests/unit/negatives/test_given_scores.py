@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from confs import compose
 
-from hardneg.config.run_identity import settings
 from hardneg.data.dataset import Collate, TrainingRows
 from hardneg.data.mix import Mix
 from hardneg.data.readers.jsonl import Jsonl
@@ -379,19 +377,6 @@ def test_a_score_of_texts_is_that_of_all_queries_and_documents_that_have_them(tm
     teacher.prepare(data, tmp_path)
     found = teacher.score(np.arange(3, dtype=np.int32), np.tile(np.arange(3, dtype=np.int32), (3, 1)))
     np.testing.assert_array_equal(found, [[1.5, np.nan, 1.5], [1.5, np.nan, 1.5], [np.nan, 2, np.nan]])
-
-
-def test_runs_keep_their_identity_where_nothing_new_is_asked_for():
-    new = ("split_seed", "dev_share", "test_share", "columns", "positive_from")
-    beir = settings(compose("data=beir", "data.path=x", "negatives=[given]"))
-    assert not [key for key in beir if key.endswith((*new, "given.teacher"))]
-    jsonl = settings(compose("data=jsonl", "data.path=x"))
-    assert {key for key in jsonl if key.endswith(new)} == {"data.dev_share", "data.test_share"}  # which are old
-    hub = settings(compose("data=hub", "data.repo=x"))
-    assert {key for key in hub if key.endswith(new)} == {"data.dev_share", "data.test_share"}
-    taught = settings(compose("data=beir", "data.path=x", "negatives=[given]", "teacher=file", "teacher.path=y"))
-    assert taught["negatives.given.teacher"] == "${teacher}"
-    assert settings(compose("data=beir", "data.path=x", "data.dev_share=0.1"))["data.dev_share"] == 0.1
 
 
 def test_scoring_that_was_interrupted_goes_on_where_it_was(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from hardneg.errors import ConfigError
 from hardneg.retrieval.metrics import Metric, Run, average, by_set, names_of, per_query
 from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import Retriever
@@ -224,7 +225,15 @@ class Evaluate(L.Callback):
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore what `state_dict` saved, where another run's checkpoint has measured it as this run does."""
+        """Restore what `state_dict` saved, where another run's checkpoint has measured it as this run does.
+
+        Raises `ConfigError` for a state that is written in another way.
+        """
+        if "measured" not in state_dict or not isinstance(state_dict["before"], list):
+            raise ConfigError(
+                "the checkpoint is of a hardneg before its first release, and runs of those cannot go on; begin a new"
+                " run, with its weights by init_from=CHECKPOINT"
+            )
         self.since = state_dict["since"]
         measured, measures = state_dict["measured"], self._what_is_measured
         if measured["tests"] == measures["tests"]:
