@@ -16,12 +16,10 @@ NAME, TIMING, IDENTITY, ERROR, SECONDS = "arm", "timing", "identity", "failed", 
 class ArmState:
     """How far an arm has come.
 
-    `trial` is the number of its trial in the study, `state` that trial's; `dev` is its best dev mean by rung, `seconds`
-    what it took by rung (0: until it was timed, twice where that failed once). `timing` and `identity` are known once
-    it is timed, `error` is that of an arm which failed.
+    `state` is that of its trial in the study, `dev` its best dev mean by rung, `seconds` what it took to each rung (0:
+    what timing it took). `timing` and `identity` are known once it is timed, `error` is that of an arm which failed.
     """
 
-    trial: int
     state: TrialState
     dev: Mapping[int, float]
     seconds: Mapping[int, float]
@@ -36,7 +34,7 @@ class ArmState:
         seconds = {int(key.removeprefix(SECONDS)): value for key, value in attrs.items() if key.startswith(SECONDS)}
         timing = Timing(**attrs[TIMING]) if TIMING in attrs else None
         facts = timing, attrs.get(IDENTITY), attrs.get(ERROR)
-        return cls(trial.number, trial.state, trial.intermediate_values, seconds, *facts)
+        return cls(trial.state, trial.intermediate_values, seconds, *facts)
 
     @property
     def failed(self) -> bool:
