@@ -21,11 +21,10 @@ class KL(OfTeacher):
 
     def forward(self, c: Candidates) -> Float[Tensor, " B"]:
         """Return each row's divergence, 0 for a row with fewer than two known candidates."""
-        assert c.teacher is not None, "a source that the loss reads has teacher scores"
-        known = c.valid & ~c.teacher.isnan()
+        known = c.valid & ~c.teacher_scores.isnan()
         # Finite floors, not -inf: a row with nothing known then has loss 0 and gradient 0, not NaN.
         floor = torch.finfo(c.scores.dtype).min
         student = (c.scores / self.temperature).masked_fill(~known, floor).log_softmax(dim=1)
-        teacher = (c.teacher / self.teacher_temperature).masked_fill(~known, floor).log_softmax(dim=1)
+        teacher = (c.teacher_scores / self.teacher_temperature).masked_fill(~known, floor).log_softmax(dim=1)
         each = teacher.exp() * (teacher - student)
         return each.masked_fill(~known, 0.0).sum(dim=1)

@@ -22,10 +22,9 @@ class M3KD(OfTeacher):
 
     def forward(self, c: Candidates) -> Float[Tensor, " B"]:
         """Return each row's weighted sum, 0 for a row whose positive the teacher has not scored."""
-        assert c.teacher is not None, "a source that the loss reads has teacher scores"
         floor = torch.finfo(c.scores.dtype).min  # finite: a row with nothing known has gradient 0, not NaN
-        known = c.valid & ~c.teacher.isnan()
-        teacher = (c.teacher / self.teacher_temperature).masked_fill(~known, floor)
+        known = c.valid & ~c.teacher_scores.isnan()
+        teacher = (c.teacher_scores / self.teacher_temperature).masked_fill(~known, floor)
         order = teacher.argsort(dim=1, descending=True, stable=True)
         student = c.scores / self.temperature
         others = student.masked_fill(~(c.negative & ~known), floor).logsumexp(dim=1, keepdim=True)

@@ -39,9 +39,8 @@ class MarginMSE(Loss):
 
     def forward(self, c: Candidates) -> Float[Tensor, " B"]:
         """Return each row's mean squared difference, 0 for a row with too few teacher scores."""
-        assert c.teacher is not None, "a source that the loss reads has teacher scores"
-        known = ~c.teacher.isnan()
-        teacher = c.teacher.masked_fill(~known, 0.0)
+        known = ~c.teacher_scores.isnan()
+        teacher = c.teacher_scores.masked_fill(~known, 0.0)
         positive, negative = c.positive & known, c.negative & known
         ours, theirs = (row_mean(scores, positive)[:, None] - scores for scores in (c.scores, teacher))
         return row_mean((self.scale * ours - theirs).square(), negative & positive.any(dim=1, keepdim=True))

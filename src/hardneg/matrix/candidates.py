@@ -241,11 +241,16 @@ class Candidates:
             return kept
         return replace(kept, teacher=self.teacher.masked_fill(~mask[:, None], torch.nan))
 
+    @property
+    def teacher_scores(self) -> Float[Tensor, "B N"]:
+        """`teacher`, for losses that learn from it, which are refused beside sources without such scores."""
+        assert self.teacher is not None, "a source that the loss reads has teacher scores"
+        return self.teacher
+
     def graded(self) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
         """Return the scores of the rows' own documents on all ranks, and the teacher's; NaN where that is unknown."""
-        assert self.teacher is not None, "a source has teacher scores"
         own = slice(None, self.slots)  # columns of online sources have none
-        grades = self.teacher[:, own].masked_fill(~self.valid[:, own], torch.nan)
+        grades = self.teacher_scores[:, own].masked_fill(~self.valid[:, own], torch.nan)
         return collectives.gather(self.scores[:, own]).flatten(), collectives.gather(grades).flatten()
 
     def only(self, name: str) -> Candidates:
