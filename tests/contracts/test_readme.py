@@ -201,7 +201,7 @@ def linked(page: str) -> set[str]:
         "how do I bring a CSV": "docs/guides/data.md",
         "what does relative_margin do": "docs/guides/false_negatives.md",
         "how do I add a loss": "docs/guides/your_own_parts.md",
-        "how do I go on after an interruption": "docs/guides/runs.md#go-on-after-an-interruption",
+        "how do I go on after an interruption": "docs/guides/runs.md#resume-after-an-interruption",
         "how do I compare": "docs/guides/sweeps.md",
         "how do I serve": "docs/guides/serve.md",
     }.items(),
