@@ -64,16 +64,16 @@ class Gate:
 
 def add_options(parser: argparse.ArgumentParser, delta: float | None = None, lost: float | None = None) -> None:
     """Let a command take limits, with these from the start."""
-    limits = parser.add_argument_group("gate", "exit code 1 where one of these is crossed, with the reason")
+    limits = parser.add_argument_group("gate", "exit code 1, with the reason, if one of these is crossed")
     add = limits.add_argument
     for name, value, letter, says in (
-        ("delta", delta, "D", "least lower end of the interval, such as -0.01"),
-        ("lost", lost, "S", "largest share of queries that lost a good result"),
-        ("slice", None, "D", "least difference of any slice, such as -0.02"),
+        ("delta", delta, "D", "lowest allowed lower end of the interval, such as -0.01"),
+        ("lost", lost, "S", "largest allowed share of queries that lose a relevant document"),
+        ("slice", None, "D", "lowest allowed difference of any slice, such as -0.02"),
     ):
         shown = "" if value is None else f" (default: {value:g})"
         add(f"--gate-{name}", type=float, default=value, metavar=letter, help=f"{says}{shown}")
-    add("--gate-slice-least", type=int, default=30, metavar="N", help="queries from which a slice counts (default: 30)")
+    add("--gate-slice-least", type=int, default=30, metavar="N", help="ignore slices with fewer queries (default: 30)")
 
 
 def of(given: argparse.Namespace) -> Gate:

@@ -23,7 +23,7 @@ EXAMPLES = """examples:
   hardneg ab bm25.run dense.run --qrels qrels.tsv --queries queries.jsonl --corpus corpus.jsonl --markdown report.md
   hardneg ab outputs/OLD outputs/NEW --clicks clicks.jsonl --slice language=languages.tsv --json report.json
 
-exit code: 0; 1 where a gate's limit is crossed; 2 for bad input.
+exit code: 0; 1 if a gate's limit is crossed; 2 for bad input.
 """
 
 
@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hardneg ab",
         description="Compare two rankings of the same queries before a rollout: run folders, TREC run files, or"
-        " checkpoints with the data set that they are to rank.",
+        " checkpoints with a data set to rank.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -110,25 +110,41 @@ def _parser() -> argparse.ArgumentParser:
         "old_new",
         nargs="+",
         metavar="OLD NEW [data=...]",
-        help="what is live and what is to replace it; then words as of hardneg evaluate: data, split, cache, precision,"
+        help="the live ranking and its candidate; then arguments as in hardneg evaluate: data, split, cache, precision,"
         " evaluate.depth, evaluate.leave_out",
     )
-    add("--qrels", type=Path, metavar="FILE", help="judgements, of BEIR's or TREC's columns, instead of data=")
+    add("--qrels", type=Path, metavar="FILE", help="judgements with BEIR's or TREC's columns, instead of data=")
     add(
         "--relevant-from",
         type=float,
         metavar="GRADE",
         help="lowest grade of --qrels that is relevant (default: any > 0)",
     )
-    add("--queries", type=Path, metavar="FILE", help="their texts, JSON lines with _id and text")
+    add("--queries", type=Path, metavar="FILE", help="texts of queries, JSON lines with _id and text")
     add("--corpus", type=Path, metavar="FILE", help="texts of documents, JSON lines with _id, title and text")
-    add("--metric", action="append", help="with commas or repeated; the first decides (default: ndcg@10,recall@100)")
-    add("--k", type=int, default=10, help="results that a user sees (default: %(default)s)")
-    add("--tie", type=float, default=0.01, help="a query is tied if it differs by no more (default: %(default)s)")
+    add(
+        "--metric",
+        action="append",
+        help="metrics, with commas or repeated; the first decides (default: ndcg@10,recall@100)",
+    )
+    add("--k", type=int, default=10, help="number of results that a user sees (default: %(default)s)")
+    add(
+        "--tie",
+        type=float,
+        default=0.01,
+        help="a query whose difference is at most this is a tie (default: %(default)s)",
+    )
     unit = parser.add_mutually_exclusive_group()
-    unit.add_argument("--cluster", type=Path, metavar="FILE", help="query id and cluster, tab-separated, .csv or .json")
-    unit.add_argument("--cluster-positives", action="store_true", help="join queries that share a relevant document")
-    add("--slice", action="append", default=[], metavar="NAME=FILE", help="slices of your own: query id and slice")
+    unit.add_argument(
+        "--cluster",
+        type=Path,
+        metavar="FILE",
+        help="clusters of queries: query id and cluster, tab-separated, .csv or .json",
+    )
+    unit.add_argument(
+        "--cluster-positives", action="store_true", help="put queries that share a relevant document in one cluster"
+    )
+    add("--slice", action="append", default=[], metavar="NAME=FILE", help="your own slices: query id and slice")
     add(
         "--clicks",
         type=Path,
@@ -136,14 +152,16 @@ def _parser() -> argparse.ArgumentParser:
         help="log of a live interleaving test, JSON lines, instead of a simulation",
     )
     add("--click-model", choices=[*USERS, "none"], default="navigational", help="simulated user (default: %(default)s)")
-    add("--impressions", type=int, default=10, help="simulated lists a query (default: %(default)s)")
-    add("--seed", type=int, default=0, help="of the simulation (default: %(default)s)")
+    add("--impressions", type=int, default=10, help="simulated result lists per query (default: %(default)s)")
+    add("--seed", type=int, default=0, help="seed of the simulation (default: %(default)s)")
     gates.add_options(parser)
-    add("--examples", type=int, default=10, help="queries that lost most, to show (default: %(default)s)")
-    add("--no-texts", action="store_true", help="leave texts out of the files, for data that may not be passed on")
+    add(
+        "--examples", type=int, default=10, help="how many of the queries that lost most to show (default: %(default)s)"
+    )
+    add("--no-texts", action="store_true", help="write no texts to the files, for data that must not be shared")
     add("--markdown", type=Path, metavar="FILE", help="write the report as Markdown")
-    add("--html", type=Path, metavar="FILE", help="write it with figures as one HTML file")
-    add("--json", type=Path, metavar="FILE", help="write all numbers, and the difference of every query")
+    add("--html", type=Path, metavar="FILE", help="write the report with figures as one HTML file")
+    add("--json", type=Path, metavar="FILE", help="write all numbers, and the difference for every query")
     return parser
 
 

@@ -14,10 +14,10 @@ from hardneg.system.cache_layers import LAYERS
 from hardneg.system.counts_in_words import counted
 
 EXAMPLES = """examples:
-  hardneg cache                                      # what there is, layer by layer
-  hardneg cache prune --dry-run                      # what 30 days without use would cost
-  hardneg cache prune --unused 7 --layer vectors     # vectors that nobody has asked for in a week
-  hardneg cache prune --unused 0 --held              # everything, also what a run may come back for
+  hardneg cache                                      # what it holds, layer by layer
+  hardneg cache prune --dry-run                      # what has not been used for 30 days, without removing it
+  hardneg cache prune --unused 7 --layer vectors     # vectors that have not been used for a week
+  hardneg cache prune --unused 0 --held              # everything, also what interrupted runs need to resume
 """
 
 
@@ -25,16 +25,22 @@ def main(arguments: Sequence[str]) -> None:
     """Show the layers of the cache, or remove what was not used; raises `UserError` where there is no cache."""
     parser = argparse.ArgumentParser(
         prog="hardneg cache",
-        description="Show what lies in the shared cache, with sizes, or remove what nobody has used for a while.",
+        description="Show what is in the shared cache, with sizes, or remove what has not been used for a while.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("action", nargs="?", choices=["show", "prune"], default="show")
     parser.add_argument("--folder", type=Path, help="the cache (default: HARDNEG_CACHE, or ~/.cache/hardneg)")
-    parser.add_argument("--unused", type=float, default=30.0, metavar="DAYS", help="prune: not used for this many days")
-    parser.add_argument("--layer", action="append", metavar="NAME", help="prune: of this layer only; may be repeated")
-    parser.add_argument("--held", action="store_true", help="prune: also what runs hold; they cannot be resumed then")
-    parser.add_argument("--dry-run", action="store_true", help="prune: say what would be removed")
+    parser.add_argument(
+        "--unused",
+        type=float,
+        default=30.0,
+        metavar="DAYS",
+        help="prune: remove what was not used for this many days (default: %(default)s)",
+    )
+    parser.add_argument("--layer", action="append", metavar="NAME", help="prune: only this layer; may be repeated")
+    parser.add_argument("--held", action="store_true", help="prune: also what runs hold, which then cannot be resumed")
+    parser.add_argument("--dry-run", action="store_true", help="prune: only show what would be removed")
     options = parser.parse_args(arguments)
     folder: Path = (options.folder or cache_folder()).expanduser()
     if not folder.is_dir():

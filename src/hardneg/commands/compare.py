@@ -94,15 +94,15 @@ def _on(runs: Sequence[FinishedRun], name: str) -> list[FinishedRun]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hardneg compare",
-        description="Put finished runs side by side: mean over seeds, and the difference to a baseline, paired by seed"
-        " and query, both taken as random.",
+        description="Compare finished runs: the mean over seeds, and the difference from a baseline, paired by seed"
+        " and query, both treated as random.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("runs", nargs="+", type=Path, help="run folders, folders that contain them (a sweep), or a wandb/ folder")
-    add("--baseline", metavar="ARM", help="arm to compare with, as the table calls it; default: in-batch, or the first")
-    add("--set", metavar="NAME", help="look at one of several test sets; default: at their mean, and at each of them")
+    add("--baseline", metavar="ARM", help="arm to compare with, named as in the table; default: in-batch, or the first")
+    add("--set", metavar="NAME", help="compare on one of several test sets; default: their mean, and each of them")
     add(
         "--name",
         action="append",
@@ -115,15 +115,27 @@ def _parser() -> argparse.ArgumentParser:
         "--primary", nargs="+", default=[], metavar="ARM", help="arms to correct for (Holm); the others are exploratory"
     )
     add("--margin", type=float, help="smallest difference of interest: also test non-inferiority and equivalence")
-    add("--tie", type=float, default=0.01, help="a query is tied if it differs by no more (default: %(default)s)")
+    add(
+        "--tie",
+        type=float,
+        default=0.01,
+        help="a query whose difference is at most this is a tie (default: %(default)s)",
+    )
     unit = parser.add_mutually_exclusive_group()
-    unit.add_argument("--cluster", type=Path, metavar="FILE", help="query id and cluster, tab-separated, .csv or .json")
-    unit.add_argument("--cluster-positives", action="store_true", help="join queries that share a positive document")
+    unit.add_argument(
+        "--cluster",
+        type=Path,
+        metavar="FILE",
+        help="clusters of queries: query id and cluster, tab-separated, .csv or .json",
+    )
+    unit.add_argument(
+        "--cluster-positives", action="store_true", help="put queries that share a positive document in one cluster"
+    )
     add("--markdown", type=Path, metavar="FILE", help="write the tables as Markdown")
     add("--latex", type=Path, metavar="FILE", help="write them as LaTeX (booktabs)")
-    add("--csv", type=Path, metavar="FILE", help="write all numbers, one line an arm")
+    add("--csv", type=Path, metavar="FILE", help="write all numbers, one line per arm")
     add("--figures", type=Path, metavar="DIR", help="draw intervals, learning curves, sources and scores")
-    add("--format", choices=("png", "svg", "pdf"), default="png", help="of the figures (default: %(default)s)")
+    add("--format", choices=("png", "svg", "pdf"), default="png", help="format of the figures (default: %(default)s)")
     return parser
 
 

@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hardneg export",
         description="Write a trained encoder as a sentence-transformers folder with a model card: for vector stores,"
-        " mteb, Hugging Face. The same vectors; prompts, lengths and pooling travel along.",
+        " mteb, Hugging Face. It gives the same vectors, with the encoder's prompts, lengths and pooling.",
         epilog="examples:\n  hardneg export outputs/RUN my-encoder\n"
         "  hardneg export outputs/RUN/checkpoints/last.ckpt my-encoder --force\n"
         "  hardneg export outputs/RUN my-encoder --onnx\n"
@@ -101,14 +101,16 @@ def _parser() -> argparse.ArgumentParser:
         "then, in Python:  SentenceTransformer('my-encoder').encode_query(['...'])",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("source", type=Path, help="run folder (its best checkpoint, else the last) or checkpoint")
-    parser.add_argument("folder", type=Path, nargs="?", help="folder to write; may be left out with --push")
+    parser.add_argument(
+        "source", type=Path, help="run folder (its best checkpoint, or the last if there is no best) or checkpoint"
+    )
+    parser.add_argument("folder", type=Path, nargs="?", help="folder to write; optional with --push")
     parser.add_argument("--force", action="store_true", help="replace an older export in that folder")
     parser.add_argument("--onnx", action="store_true", help="add onnx/model.onnx (needs hardneg[onnx])")
     parser.add_argument("--openvino", action="store_true", help="add openvino/openvino_model.xml (hardneg[openvino])")
     hub = parser.add_argument_group("the Hugging Face hub (hf auth login, or HF_TOKEN)")
-    hub.add_argument("--push", metavar="OWNER/NAME", help="push to this model repository, made if it is not there")
+    hub.add_argument("--push", metavar="OWNER/NAME", help="push to this model repository, created if it does not exist")
     hub.add_argument("--private", action="store_true", help="make a new repository private")
     hub.add_argument("--revision", metavar="BRANCH", help="push to this branch instead of main")
-    hub.add_argument("--message", metavar="TEXT", help="message of the commit")
+    hub.add_argument("--message", metavar="TEXT", help="commit message")
     return parser

@@ -15,14 +15,14 @@ def main(arguments: Sequence[str]) -> None:
     """Write a folder of sentence-transformers or model2vec as a checkpoint of ours."""
     parser = argparse.ArgumentParser(
         prog="hardneg import",
-        description="Turn a sentence-transformers folder (transformer or static embedding) or a model2vec folder into a"
-        " checkpoint that ckpt_path= takes.",
+        description="Convert a sentence-transformers folder (transformer or static embedding) or a model2vec folder"
+        " into a checkpoint for ckpt_path=.",
         epilog="examples:\n  hardneg import bge-small bge-small.ckpt\n"
         "  hardneg evaluate ckpt_path=bge-small.ckpt data=pydocs\n"
         "  hardneg mine ckpt_path=bge-small.ckpt data=pydocs export.form=flag",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", type=Path, help="folder of sentence-transformers or of model2vec")
+    parser.add_argument("folder", type=Path, help="sentence-transformers or model2vec folder")
     parser.add_argument("checkpoint", type=Path, help="file to write")
     parser.add_argument("--force", action="store_true", help="replace the file")
     given = parser.parse_args(arguments)

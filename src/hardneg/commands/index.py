@@ -77,17 +77,17 @@ def source_of(cfg: DictConfig) -> dict:
 
 def main(arguments: Sequence[str]) -> None:
     """Switch to a build, roll back, or list the builds of an index."""
-    parser = argparse.ArgumentParser(prog="hardneg index", description="Change which build of an index answers.")
+    parser = argparse.ArgumentParser(prog="hardneg index", description="Change which build of an index is live.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, says in (
-        ("switch", "have another complete build answer"),
-        ("rollback", "have the build answer that was live before"),
+        ("switch", "make another complete build live"),
+        ("rollback", "make the previous live build live again"),
         ("list", "show the builds"),
     ):
         command = commands.add_parser(name, help=says, description=says)
         command.add_argument("index", type=Path, help="folder of the index")
         if name == "switch":
-            command.add_argument("build", help="name of a build, or the beginning of it")
+            command.add_argument("build", help="name of a build, or its first characters")
     given = parser.parse_args(arguments)
     from hardneg.serving.index_folder import IndexFolder
     from hardneg.serving.index_there import check_complete

@@ -12,7 +12,7 @@ from hardneg.errors import UserError
 
 EXAMPLES = """examples:
   hardneg inspect my_pairs.csv
-  hardneg inspect beir/scifact encoder=minilm          # lengths in the tokens of another encoder
+  hardneg inspect beir/scifact encoder=minilm          # lengths in another encoder's tokens
   hardneg inspect pairs.jsonl 'data.columns={query: question, positive: answer}'
   hardneg inspect data=hub data.repo=sentence-transformers/natural-questions data.config=pair
   hardneg inspect my_pairs.csv --json > report.json
@@ -65,8 +65,8 @@ def config_words(words: Sequence[str]) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hardneg inspect",
-        description="Say what is in a data set before anything is trained: splits, labels, lengths in tokens, copies,"
-        " scripts, leaks between splits, what BM25 finds, likely false negatives; and the command that trains on it.",
+        description="Describe a data set before training: splits, labels, lengths in tokens, duplicates,"
+        " scripts, leaks between splits, what BM25 finds, likely false negatives; and the command to train on it.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -75,13 +75,11 @@ def _parser() -> argparse.ArgumentParser:
         "words",
         nargs="+",
         metavar="PATH | KEY=VALUE",
-        help="a file or folder that data= reads, of a kind that is guessed; or the words of hardneg train that name"
-        " data, encoder and split",
+        help="a file or folder that data= can read (the kind is guessed), or the arguments of hardneg train for data,"
+        " encoder and split",
     )
     add("--json", action="store_true", help="write the whole report as JSON to standard output")
-    add(
-        "--queries", type=int, default=500, help="queries of each split that BM25 ranks, at most (default: %(default)s)"
-    )
-    add("--documents", type=int, default=100_000, help="documents it ranks, at most (default: %(default)s)")
-    add("--texts", type=int, default=20_000, help="texts measured in tokens, at most (default: %(default)s)")
+    add("--queries", type=int, default=500, help="most queries of each split that BM25 ranks (default: %(default)s)")
+    add("--documents", type=int, default=100_000, help="most documents that it ranks (default: %(default)s)")
+    add("--texts", type=int, default=20_000, help="most texts measured in tokens (default: %(default)s)")
     return parser

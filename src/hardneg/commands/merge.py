@@ -104,8 +104,8 @@ def _read(path: Path) -> Trained:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hardneg merge",
-        description="Merge encoders that were trained from one start into one checkpoint: the mean of their weights"
-        " (a model soup), a weighted mean, or a point on the arc between two. It is taken wherever a checkpoint is:"
+        description="Merge encoders trained from the same start into one checkpoint: the mean of their weights"
+        " (a model soup), a weighted mean, or a point on the arc between two. It can be used like any checkpoint:"
         " ckpt_path=, init_from=, hardneg export.",
         epilog="examples:\n  hardneg merge outputs/A outputs/B --to soup.ckpt\n"
         "  hardneg merge multirun/seeds --to soup.ckpt   # all runs of a sweep\n"
@@ -121,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         help="run folders (their best checkpoints), checkpoints, sentence-transformers folders, or a sweep's folder",
     )
     parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="checkpoint to write, such as soup.ckpt")
-    parser.add_argument("--weights", type=float, nargs="+", help="how much each model counts; default: all alike")
+    parser.add_argument("--weights", type=float, nargs="+", help="weight of each model; default: equal weights")
     parser.add_argument(
         "--slerp", type=float, metavar="T", help="a point on the arc: 0 is the first model, 1 the second"
     )

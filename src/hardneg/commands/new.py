@@ -19,7 +19,7 @@ from hardneg.errors import UserError
 
 EXAMPLES = """examples:
   hardneg new my_study                  # ./my_study with negatives=my_source, loss=my_loss, filter=my_filter
-  cd my_study && make setup test train  # install it, hold it to the contracts, train
+  cd my_study && make setup test train  # install it, test the contracts, train
 """
 SUFFIX = ".jinja"
 RENAMED = {"gitignore": ".gitignore"}
@@ -29,13 +29,13 @@ def main(arguments: Sequence[str]) -> None:
     """Write the package and say what to do next; raises `UserError` for a name or folder that cannot be taken."""
     parser = argparse.ArgumentParser(
         prog="hardneg new",
-        description="Write a package of your own: a source of negatives, a loss, a filter and a metric, their yamls, an"
-        " experiment, tests that hold them to hardneg's contracts, a Makefile. Once it is installed (pip install -e),"
+        description="Create a package for your own parts: a source of negatives, a loss, a filter and a metric, their"
+        " yamls, an experiment, tests of hardneg's contracts, and a Makefile. Once it is installed (pip install -e),"
         " every hardneg command finds it from any folder.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", type=Path, help="a new folder, named as the package will be: letters, digits and _")
+    parser.add_argument("folder", type=Path, help="a new folder, with the name of the package: letters, digits and _")
     folder: Path = parser.parse_args(arguments).folder
     files = write(folder.expanduser())
     listed = "".join(f"  {file}\n" for file in files)

@@ -12,11 +12,11 @@ OWN_WORDS = tuple(f"{key}=" for key in SETTINGS)
 SWEEPER, BELOW = "hydra/sweeper=race", "hydra.sweeper."
 PLACE = "hydra.sweep.dir="
 EXAMPLES = """words:
-  data=..., encoder=..., any word of hardneg train    the same for all arms
+  data=..., encoder=..., any argument of hardneg train    applies to all arms
   budget=30m      the time for the race itself, beginning with the check of its arms: 90s, 30m, 2h
-  race=default    the arms: default, small, static, transformer, or yours, DIR/race/NAME.yaml (--config-dir DIR)
+  race=default    the arms: default, small, static, transformer, or your own DIR/race/NAME.yaml (--config-dir DIR)
   baseline=in_batch alpha=0.05 rungs=4 growth=2 keep=0.5 seeds=3    see conf/hydra/sweeper/race.yaml
-  hydra.sweep.dir=DIR    the race's folder; given again, it goes on there, also in several processes at once
+  hydra.sweep.dir=DIR    the race's folder; an existing race is resumed, also by several processes at once
 
 examples:
   hardneg race data=beir data.path=DIR encoder=static budget=10m
@@ -32,16 +32,16 @@ def command_of(arguments: Sequence[str]) -> tuple[str, list[str]]:
     """
     parser = argparse.ArgumentParser(
         prog="hardneg race",
-        description="Train a portfolio of strategies within a time budget, stop those that lose on dev, and say"
-        " which to take, or that nothing is told apart.",
+        description="Train several strategies within a time budget, stop those that lose on dev, and say which"
+        " one to use, or that no difference was found.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--config-dir", "-cd", metavar="DIR", help="folder with your own yamls, such as race/NAME.yaml")
-    parser.add_argument("--cfg", "-c", choices=("job", "hydra", "all"), help="print the config and race nothing")
-    parser.add_argument("--resolve", action="store_true", help="with --cfg: interpolations resolved")
-    parser.add_argument("--package", "-p", metavar="PACKAGE", help="with --cfg: this part of it")
+    parser.add_argument("--cfg", "-c", choices=("job", "hydra", "all"), help="print the config and do not race")
+    parser.add_argument("--resolve", action="store_true", help="with --cfg: resolve interpolations")
+    parser.add_argument("--package", "-p", metavar="PACKAGE", help="with --cfg: print only this part")
     parser.add_argument("words", nargs="*", metavar="WORD", help="see below")
     given, unknown = parser.parse_known_intermixed_args(list(arguments))
     if several := [word for word in unknown if word in ("-m", "--multirun")]:

@@ -1,4 +1,4 @@
-"""hardneg renew: one command for a schedule, from new data to a judged index beside the live one."""
+"""hardneg renew: one command to run on a schedule, from new data to a tested index beside the live one."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ EPILOG = """examples:
   hardneg renew my-index loss=triplet negatives.mined.k=4 --gate-delta 0 --gate-slice -0.02
 
 As a nightly job (cron):  0 3 * * *  hardneg renew /srv/my-index data=beir data.path=/srv/data --switch
-Asked again after a kill or an error it goes on where it was; two at a time are refused. The gate looks at split.test,
-or at split.dev where that is null.
+After a kill or an error, run it again to resume; a second process at the same time is refused. The gate uses
+split.test, or split.dev if that is null.
 
-exit code: 0, a new build is ready (or live), or there is nothing new; 1, the gate says no, or what came out was live
-and was rolled back; 2, bad input or a failure; 128 + signal, interrupted.
+exit code: 0, a new build is ready (or live), or there is nothing new; 1, the gate refuses, or the result was live
+before and was rolled back; 2, bad input or a failure; 128 + signal, interrupted.
 """
 
 
@@ -42,8 +42,8 @@ def main(arguments: Sequence[str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hardneg renew",
-        description="Renew a live index: bring its vectors up to the data, mine with its model, train on, build an"
-        " index beside it, compare the two query by query, and stop before the switch. Results lie in INDEX/renewals.",
+        description="Renew a live index: embed new documents, mine with its model, continue training, build a second"
+        " index, compare the two query by query, and stop before the switch. Results are in INDEX/renewals.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -53,18 +53,20 @@ def _parser() -> argparse.ArgumentParser:
         "words",
         nargs="*",
         metavar="WORD",
-        help="of hardneg train, on top of experiment=renew, the live checkpoint's encoder and the data of the index",
+        help="arguments of hardneg train; they override experiment=renew, the live model's encoder and the data",
     )
     parser.add_argument(
         "--switch",
         action="store_true",
-        help="have the new build answer if the gate lets it through, else the live model's with the new documents",
+        help="go live with the new build if the gate allows it, otherwise with the live model and the new documents",
     )
     parser.add_argument(
         "--anyway",
         action="store_true",
-        help="also where the live model came out of these data and settings, or what came out of them was rolled back",
+        help="renew even if the live model was trained with these data and settings, or the result was rolled back",
     )
-    parser.add_argument("--cluster-positives", action="store_true", help="join queries that share a relevant document")
+    parser.add_argument(
+        "--cluster-positives", action="store_true", help="put queries that share a relevant document in one cluster"
+    )
     gate.add_options(parser, delta=DELTA, lost=LOST)
     return parser

@@ -39,8 +39,8 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
     parser.add_argument(
         "run",
         type=Path,
-        help="run folder: outputs/..., one job of multirun/..., or the folder of a recipe in stages; for a whole sweep,"
-        " search or race, the command that continues it is printed",
+        help="run folder: outputs/..., one job of multirun/..., or the folder of a multi-stage recipe; for a whole"
+        " sweep, search or race, the command that continues it is printed",
     )
     parser.add_argument("more", nargs="*", help=argparse.SUPPRESS)  # refused in words that help
     run, changes = _run_and_changes(parser.parse_args(arguments))

@@ -28,16 +28,16 @@ def main(arguments: Sequence[str]) -> None:
     """Search the live index from the terminal."""
     parser = argparse.ArgumentParser(
         prog="hardneg search",
-        description="Search an index that hardneg index has made; it is checked first, and refused if it is stale.",
+        description="Search an index made by hardneg index; the index is checked first, and refused if it is stale.",
         epilog='examples:\n  hardneg search my-index "how do I open a file"\n'
         '  hardneg search my-index "first" "second" -k 3 --ckpt-path RUN/checkpoints/best.ckpt',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     index_arguments(parser)
-    parser.add_argument("queries", nargs="+", metavar="query", help="what to look for")
+    parser.add_argument("queries", nargs="+", metavar="query", help="text to search for")
     most = Limits().max_k
     parser.add_argument("-k", type=int, default=10, help="how many documents to show (10)")
-    parser.add_argument(flag("max_k"), type=int, default=most, help=f"how many may be asked for ({most}), as in serve")
+    parser.add_argument(flag("max_k"), type=int, default=most, help=f"highest allowed -k ({most}), as in serve")
     given = parser.parse_args(arguments)
     limits = Limits(max_k=given.max_k)
     if not 1 <= given.k <= limits.max_k:

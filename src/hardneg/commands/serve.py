@@ -18,19 +18,19 @@ EXAMPLES = """examples:
   hardneg serve my-index
   hardneg serve my-index --host 0.0.0.0 --port 80 --max-batch 64 --timeout 2
   curl localhost:8000/search -H 'Content-Type: application/json' -d '{"query": "open a file", "k": 3}'
-  curl localhost:8000/health; curl localhost:8000/freshness; curl -X POST localhost:8000/freshness   # examine it again
+  curl localhost:8000/health; curl localhost:8000/freshness; curl -X POST localhost:8000/freshness   # check it again
 
-A switch of the index (hardneg index switch) is followed within a second. SIGTERM ends the service once what is asked
-is answered. One process holds one copy of model and index; for more, start several behind a proxy, which is also the
-place for TLS and passwords.
+The service follows a switch of the index (hardneg index switch) within a second. On SIGTERM it answers open requests
+and ends. One process holds one copy of model and index; for more, start several behind a proxy, which can also handle
+TLS and passwords.
 """
 HELP = {
     "max_batch": "queries embedded and searched together",
-    "timeout": "seconds in which a request is read and answered",
-    "waiting": "requests that may wait; further ones are refused with 503",
-    "max_queries": "queries in a request",
-    "max_chars": "characters of a query",
-    "max_k": "documents that may be asked for",
+    "timeout": "seconds to read and answer a request",
+    "waiting": "requests that may wait; more are refused with 503",
+    "max_queries": "most queries in a request",
+    "max_chars": "most characters in a query",
+    "max_k": "most documents per query",
 }
 
 
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hardneg serve",
-        description="Answer searches over HTTP from an index that hardneg index has made; it is checked first, and"
+        description="Answer searches over HTTP from an index made by hardneg index; the index is checked first, and"
         " refused if it is stale.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     index_arguments(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1: this machine only)")
-    parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes a free one (8000)")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 picks a free one (8000)")
     for one in fields(Limits):
         kind = float if isinstance(one.default, float) else int
         parser.add_argument(flag(one.name), type=kind, default=one.default, help=f"{HELP[one.name]} ({one.default})")

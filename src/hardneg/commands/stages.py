@@ -31,8 +31,8 @@ def plan_of(arguments: Sequence[str]) -> Plan:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="hardneg stages",
-        description="Run a recipe in stages: one command after the other in FOLDER/STAGE. Asked again, or by hardneg"
-        " resume FOLDER, it goes on where it was: finished stages are kept, an interrupted one is resumed.",
+        description="Run a multi-stage recipe, one command after the other, in FOLDER/STAGE. To resume, run it again or"
+        " use hardneg resume FOLDER: finished stages are kept, and an interrupted one is resumed.",
         epilog=_epilog(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

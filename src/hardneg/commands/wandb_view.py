@@ -11,7 +11,7 @@ EXAMPLES = """examples:
   hardneg wandb-view                                   # a workspace of the project hardneg
   hardneg wandb-view --project mine --group first      # only the runs of the sweep multirun/first
   hardneg wandb-view --report                          # the same panels as a report
-  hardneg wandb-view --list                            # what it would show, without a server
+  hardneg wandb-view --list                            # what it would show; needs no server
 """
 
 
@@ -42,11 +42,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--project", default="hardneg", help="as logger.wandb.project (default: %(default)s)")
+    add("--project", default="hardneg", help="W&B project, as in logger.wandb.project (default: %(default)s)")
     add("--entity", help="user or team that owns the project; default: WANDB_ENTITY, or that of your key")
-    add("--name", default="Negatives by source", help="of the view (default: %(default)s)")
-    add("--group", help="only the runs of this sweep, by the last part of its hydra.sweep.dir")
-    add("--metric", default="ndcg@10", help="the dev metric that chooses checkpoints (default: %(default)s)")
+    add("--name", default="Negatives by source", help="name of the view (default: %(default)s)")
+    add("--group", help="only the runs of this sweep, named by the last part of its hydra.sweep.dir")
+    add("--metric", default="ndcg@10", help="the dev metric that selects checkpoints (default: %(default)s)")
     add("--report", action="store_true", help="save a report instead of a workspace")
     add("--list", action="store_true", help="print sections and panels, and save nothing")
     return parser

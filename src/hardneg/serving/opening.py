@@ -15,11 +15,9 @@ if TYPE_CHECKING:
 def index_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say which index is opened, and how."""
     parser.add_argument("index", type=Path, help="folder of the index")
-    parser.add_argument("--ckpt-path", type=Path, help="model to ask with (the one that the index names)")
+    parser.add_argument("--ckpt-path", type=Path, help="model for the queries (default: the one that the index names)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto)")
-    parser.add_argument(
-        "--precision", default="auto", help="32-true, bf16-mixed, ... (auto: what the device is good at)"
-    )
+    parser.add_argument("--precision", default="auto", help="32-true, bf16-mixed, ... (auto: what suits the device)")
     parser.add_argument("--allow-stale", action="store_true", help="answer even if the index is stale")
 
 
