@@ -65,7 +65,7 @@ class Run:
 
     @property
     def results(self) -> dict[str, dict[str, float]]:
-        """The closing table: for each of its rows (BM25, before, after) the metrics on the test split."""
+        """The final table: for each of its rows (BM25, before, after) the metrics on the test split."""
         return self.summary["test"]
 
     @property
@@ -78,7 +78,7 @@ class Run:
 
     @property
     def by_set(self) -> dict[str, dict[str, dict[str, float]]]:
-        """The closing tables of several test sets, by name; empty where there is only one."""
+        """The final tables of several test sets, by name; empty where there is only one."""
         return self.summary.get("test_by_set", {})
 
     @property
