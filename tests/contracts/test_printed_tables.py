@@ -220,7 +220,7 @@ def test_nothing_is_lost(module, width, tmp_path, capsys, monkeypatch):
     assert width is None or max(map(len, lines)) <= width
 
 
-COPIED = ("To mend it:", "hardneg")  # commands, which a terminal breaks so that they can be copied
+COPIED = ("To repair it:", "hardneg")  # commands, which a terminal breaks so that they can be copied
 
 
 def shown(told: str, text: str) -> int:

@@ -157,4 +157,4 @@ def test_a_subset_is_not_compared_with_all_documents_where_that_is_not_wanted(ha
 def test_a_run_whose_best_weights_are_gone_says_what_it_tests(hardneg, small, tmp_path):
     drop = "+callbacks.drop={_target_: interrupts.DropBest}"
     said = hardneg("train", *small, *QUICK, drop, "hydra.run.dir=run").stderr
-    assert "best.ckpt is not there: what is tested are the weights of the last step" in said
+    assert "best.ckpt does not exist: the weights of the last step are tested" in said

@@ -79,7 +79,7 @@ def test_another_model_goes_live_and_back(hardneg, ckpt, small, tmp_path):
     hardneg("train", *small, "seed=2", "trainer.max_epochs=1", "logger=csv", "evaluate.before=false",
             f"hydra.run.dir={tmp_path}/b")  # fmt: skip
     said = hardneg("search", "i", "x", "--ckpt-path", str(other), code=2).stderr
-    assert "STALE" in said and "the weights (" in said and "To mend it: hardneg index ckpt_path=" in said
+    assert "STALE" in said and "the weights (" in said and "To repair it: hardneg index ckpt_path=" in said
     assert "STALE" in hardneg("search", "i", "x", "--ckpt-path", str(other), "--allow-stale").stdout
     assert "STALE" in hardneg("check", "i", f"ckpt_path={other}", code=1).stdout
 

@@ -59,7 +59,7 @@ def test_jobs_share_the_cache_stop_by_ctrl_c_go_on_and_fail_alone(hardneg, tmp_p
     assert "2 jobs: 1 failed, 1 done" in ended.stdout and "RuntimeError: broken on purpose" in ended.stdout
     assert "running" in ended.stderr and "[2/2]" in ended.stderr
     logs = [(folder / "output.log").read_text() for folder in (one, two)]
-    assert any("going on from" in log for log in logs) and "Traceback" in logs[1]
+    assert any("resuming from" in log for log in logs) and "Traceback" in logs[1]
     assert status.read(one)["steps"] == 18 and status.read(one)["result"] is not None
 
 
@@ -74,4 +74,4 @@ def test_a_job_of_two_ranks_stops_with_a_killed_launcher_and_goes_on(hardneg, tm
     ended = hardneg(*command)
     assert "1 job: 1 done" in ended.stdout
     log = (folder / "output.log").read_text()
-    assert log.count("going on from") == 1 and status.read(folder)["step"] == 16
+    assert log.count("resuming from") == 1 and status.read(folder)["step"] == 16

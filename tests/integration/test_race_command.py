@@ -81,7 +81,7 @@ def racing(hardneg, tmp_path, monkeypatch):
 def test_a_better_arm_wins_a_worse_one_stops_and_all_goes_on_where_it_was(racing, tmp_path):
     effects = {"bm25": 0.2, "random": -0.3}
     said, _, first = racing(effects=effects, stop_after=5, code=130)
-    assert "the same command with hydra.sweep.dir=here goes on where it was" in said.stderr
+    assert "to resume, run the same command with hydra.sweep.dir=here" in said.stderr
     assert first == ["time/in_batch", "time/bm25", "time/random", "arms/in_batch", "arms/bm25"]
     said, summary, then = racing(effects=effects)
     assert then == ["arms/random", "arms/in_batch", "arms/bm25", *(f"end/{a}-s{s}" for a, s in QUEUE)]

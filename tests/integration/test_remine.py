@@ -51,7 +51,7 @@ def test_ctrl_c_and_sigterm_end_a_round_at_once_and_keep_what_it_has(hardneg, sm
     for name, code in (("SIGINT", 130), ("SIGTERM", 143)):
         stop = f"+callbacks.stop={{_target_: interrupts.KillInMining, signal_name: {name}}}"
         said = hardneg("train", *small, *MINED, stop, *separate(name), code=code).stderr
-        assert "stopped at once, after step 22; go on from the last checkpoint" in said
+        assert "stopped at once, after step 22; resume from the last checkpoint" in said
         assert status.read(tmp_path / name)["state"] == "interrupted"
         assert not (tmp_path / name / "interrupted_too_late").exists()
         assert len(list((tmp_path / f"{name}-cache" / "work").glob("*/filtered-*.npz"))) == 1

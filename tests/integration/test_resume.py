@@ -151,5 +151,5 @@ def test_a_run_that_ended_within_an_epoch_is_trained_on_from_there(hardneg, smal
     assert same(one, two) is None
     other = ["optimizer.lr=0.5", "loss.infonce.temperature=0.2"]
     faster = hardneg("train", *plain, *on[:2], *other, "hydra.run.dir=faster").stderr
-    assert "goes on with the checkpoint's learning rate" in faster and "not with 0.5" in faster
-    assert "goes on with the checkpoint's loss.infonce.temperature, 0.05, and not with 0.2" in faster
+    assert "continues with the checkpoint's learning rate" in faster and "not with 0.5" in faster
+    assert "continues with the checkpoint's loss.infonce.temperature, 0.05, and not with 0.2" in faster

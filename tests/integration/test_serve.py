@@ -172,7 +172,7 @@ def test_a_stale_index_is_not_served(index, hardneg, small):
         connection.request("GET", "/freshness")
         found = json.loads(connection.getresponse().read())
         assert not found["fresh"] and "mend" not in found
-        assert "To mend it: hardneg index ckpt_path=" in Path("log").read_text()
+        assert "To repair it: hardneg index ckpt_path=" in Path("log").read_text()
         connection.request("HEAD", "/health")
         answer = connection.getresponse()
         assert answer.status == 200 and int(answer.headers["content-length"]) > 0 and answer.read() == b""

@@ -14,7 +14,7 @@ def test_a_stop_after_the_last_step_comes_before_the_test(hardneg, small, tmp_pa
     words = ["train", *small, "trainer.max_epochs=1", "logger=csv"]
     stop = f"+callbacks.stop={{_target_: interrupts.InLastEvaluation, signal_name: {name}}}"
     said = hardneg(*words, stop, f"hydra.run.dir={name}", code=code).stderr
-    assert f"before the test; go on with: hardneg resume {tmp_path / name}" in said
+    assert f"before the test; resume with: hardneg resume {tmp_path / name}" in said
     assert status.read(tmp_path / name)["state"] == "interrupted"
     assert not (tmp_path / name / "summary.json").exists()
     hardneg("resume", name)
@@ -31,6 +31,6 @@ def test_ctrl_c_in_the_test_says_how_to_go_on(hardneg, small, tmp_path, monkeypa
     with monkeypatch.context() as within:
         within.setattr("hardneg.training.final_test._tested", stopped)
         said = hardneg("train", *small, "trainer.max_steps=1", "logger=csv", "hydra.run.dir=run", code=130).stderr
-    assert f"interrupted; go on with: hardneg resume {tmp_path / 'run'}\n" in said
+    assert f"interrupted; resume with: hardneg resume {tmp_path / 'run'}\n" in said
     hardneg("resume", "run")
     assert (tmp_path / "run" / "summary.json").exists()

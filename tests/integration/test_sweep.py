@@ -50,7 +50,7 @@ def test_a_sweep_that_was_killed_ends_like_a_whole_one(hardneg, hardneg_process,
     for folder in (tmp_path / "cut").glob("toy-in_batch*"):
         (folder / "interrupted").touch()  # no more kills
     again = sweep(*cut, folder="cut")
-    assert again.stderr.count("going on from") == 1 and "2 jobs: 2 done" in again.stdout
+    assert again.stderr.count("resuming from") == 1 and "2 jobs: 2 done" in again.stdout
     for name in ("whole", "cut"):
         hardneg("compare", name, "--baseline", "in_batch-infonce", "--csv", f"{name}.csv")
     assert (tmp_path / "whole.csv").read_text() == (tmp_path / "cut.csv").read_text()
@@ -61,7 +61,7 @@ def test_ctrl_c_stops_the_sweep_with_a_table_and_each_attempt_goes_on_where_the_
     first = sweep(*words, code=130)
     assert "2 jobs: 1 interrupted, 1 waiting" in first.stdout and "runs only what is missing" in first.stderr
     second = sweep(*words, code=130)
-    assert "1 interrupted, 1 done" in second.stdout and "going on from" in second.stderr
+    assert "1 interrupted, 1 done" in second.stdout and "resuming from" in second.stderr
     third = sweep(*words)
     assert "2 jobs: 2 done" in third.stdout and third.stderr.count("finished already") == 1
 
@@ -87,7 +87,7 @@ def test_a_failed_job_loses_no_other_and_runs_anew(hardneg, sweep, tmp_path):
     assert "1 failed" in hardneg("jobs", "sweep", code=1).stdout
     (tmp_path / "broken").unlink()
     mended = sweep(*words)
-    assert mended.stderr.count("finished already") == 1 and "going on" not in mended.stderr
+    assert mended.stderr.count("finished already") == 1 and "resuming" not in mended.stderr
     assert "2 jobs: 2 done" in hardneg("jobs", "sweep").stdout
 
 
@@ -163,7 +163,7 @@ def test_a_job_that_starts_from_a_checkpoint_is_found_again_also_after_it_was_in
     (written,) = (tmp_path / "sweep").glob("*/status.json")
     written.with_name("summary.json").unlink()  # as after a kill before the end
     written.write_text(written.read_text().replace('"done"', '"running"'))
-    assert "going on from" in sweep(*start).stderr
+    assert "resuming from" in sweep(*start).stderr
     assert sweep(*start).stderr.count("finished already") == 1
 
 

@@ -6,7 +6,7 @@ import json
 
 DATA = ["data=table", "data.path=pairs.jsonl", "data.dev_share=0.2", "data.test_share=0.2"]
 SMALL = [*DATA, "encoder=static", "encoder.dim=8", "trainer.max_epochs=1", "batch_size=8", "logger=csv"]
-TOLD = "the data's prompt 'ask: ' stands before every query"
+TOLD = "the data's prompt 'ask: ' precedes every query"
 
 
 def test_it_is_told_once_also_beside_a_miner(hardneg, toy, tmp_path):

@@ -66,4 +66,4 @@ def show(freshness: Freshness) -> None:
     for table in laid_out(["state", "about", "says"], rows, console.width, words=(0, 1, 2), show_header=False):
         console.print(table)
     if not freshness.fresh:
-        console.print(f"To mend it: {freshness.mend}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"To repair it: {freshness.mend}", soft_wrap=True, highlight=False, markup=False)

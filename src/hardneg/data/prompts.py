@@ -30,7 +30,7 @@ def tell_prompts(data: RetrievalData, prompt: str) -> None:
         log.info("query prompts of single sets, in place of encoder.query.prompt: %s", told)
     elif own:
         log.info(
-            "%s: the data's prompt %r stands before every query, in place of encoder.query.prompt, which is all that "
-            "an export or a search has; to have it there too, train with encoder.query.prompt set to it",
+            "%s: the data's prompt %r precedes every query, in place of encoder.query.prompt, which is all that "
+            "an export or a search uses; to have it there too, train with encoder.query.prompt set to it",
             *own[0],
         )

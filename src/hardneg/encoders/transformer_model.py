@@ -128,8 +128,8 @@ def _warn_of_own_code(name: str, config: Any, model: Any) -> None:
     """Say that a model of transformers stands in for the code that a folder brings, as of gte-Qwen2 and jina's v2."""
     if own := (getattr(config, "auto_map", None) or {}).get("AutoModel"):
         log.warning(
-            "the model %r brings code of its own (%s), which is not run: transformers' %s is taken, whose vectors may"
-            " be others; to run it, set encoder.trust_remote_code=true, or HARDNEG_TRUST_REMOTE_CODE=1 for hardneg"
+            "the model %r comes with its own code (%s), which is not run: transformers' %s is used, whose vectors may"
+            " differ; to run it, set encoder.trust_remote_code=true, or HARDNEG_TRUST_REMOTE_CODE=1 for hardneg"
             " import",
             *(name, own, type(model).__name__),
         )
@@ -146,7 +146,7 @@ def _of_config(recipe: Transformer, config: Any) -> Any:
     except ImportError as error:
         if recipe.attention == AUTO:
             raise _without_package(recipe, error) from error
-        log.warning("encoder.attention=%s is not to be had here, so auto is taken: %s", recipe.attention, error)
+        log.warning("encoder.attention=%s is not available here, so auto is used: %s", recipe.attention, error)
         return _of_config(replace(recipe, attention=AUTO), config)
 
 

@@ -81,7 +81,7 @@ def _bm25(report: dict[str, Any]) -> Iterator[str]:
     if told["top10"] > LEXICAL:
         yield (
             f"BM25 has a positive of {told['top10']:.0%} of the {name} queries among its first ten: words alone nearly"
-            " do, so compare what you train with BM25 (the closing table does)"
+            " do, so compare what you train with BM25 (the final table does)"
         )
 
 

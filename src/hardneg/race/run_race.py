@@ -43,7 +43,7 @@ def run_race(config: DictConfig, launcher: Launcher, given: Mapping[str, Any], w
         log.error("hardneg race: %s", error)
         raise
     except (KeyboardInterrupt, SystemExit):
-        log.warning("stopped; the same command with hydra.sweep.dir=%s goes on where it was", folder)
+        log.warning("stopped; to resume, run the same command with hydra.sweep.dir=%s", folder)
         raise
 
 

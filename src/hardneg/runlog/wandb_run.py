@@ -112,7 +112,7 @@ class WandbRun:
             try:
                 run.finish(exit_code=_exit_code(error))
                 if run.offline and not wandb_read.wait_until_whole(folder, _PATIENCE):
-                    log.warning("W&B's log in %s is not whole after %g s; sync it later", folder, _PATIENCE)
+                    log.warning("W&B's log in %s is incomplete after %g s; sync it later", folder, _PATIENCE)
             except Exception as failure:  # a job that ran well has not failed because its log could not be closed
                 log.warning("W&B run %s not closed (%s); `wandb sync %s` uploads it", run.id, failure, folder)
 

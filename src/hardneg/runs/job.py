@@ -122,7 +122,7 @@ def _plan(cfg: DictConfig, folder: Path) -> dict[str, Any]:
             clear(folder)
         return {}
     if "ckpt_path" in cfg and (last := folder / CHECKPOINTS / LAST).exists():
-        log.info("going on from %s", last)
+        log.info("resuming from %s", last)
         return {"go_on": str(last)}
     return {}
 
@@ -173,7 +173,7 @@ def _recorded(entry: Entry, cfg: DictConfig, folder: Path) -> Any:
         return None
     except KeyboardInterrupt:
         status.write(folder, state="interrupted")
-        again = f"; go on with: {command_line('resume', folder)}" if (folder / CHECKPOINTS / LAST).is_file() else ""
+        again = f"; resume with: {command_line('resume', folder)}" if (folder / CHECKPOINTS / LAST).is_file() else ""
         log.error("interrupted%s", again)
         sys.exit(INTERRUPTED[0])
     except SystemExit as stop:

@@ -41,7 +41,7 @@ def write_run(path: Path, run: Run, data: RetrievalData, tag: str) -> None:
             for rank, (doc, score) in enumerate(found.items(), start=1):
                 file.write(f"{name} Q0 {written(doc)} {rank} {score:.9g} {tag}\n")
     if encoded:
-        log.info("%s: ids have blanks in them, so all are percent-encoded there (urllib.parse.unquote undoes it)", path)
+        log.info("%s: some ids contain spaces, so all are percent-encoded there (urllib.parse.unquote undoes it)", path)
 
 
 def read_run(path: Path) -> Rankings:

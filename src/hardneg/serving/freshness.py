@@ -71,7 +71,7 @@ class Freshness:
     def require(self, otherwise: str = "") -> None:
         """Raise `StaleIndex` unless all is fresh; `otherwise` is what else can be done than to mend it."""
         if not self.fresh:
-            raise StaleIndex(f"{self}. To mend it: {self.mend}{otherwise}")
+            raise StaleIndex(f"{self}. To repair it: {self.mend}{otherwise}")
 
 
 def examine(

@@ -102,7 +102,7 @@ def open_build(
         if not freshness.fresh:
             if not allow_stale or not build.intact:
                 freshness.require("" if new or not build.intact else " (--allow-stale goes on all the same)")
-            log.warning("%s. To mend it: %s", freshness, freshness.mend)
+            log.warning("%s. To repair it: %s", freshness, freshness.mend)
         opened = Opened(build, vectors, encoder, freshness, [shard.documents for shard in build.shards], hold)
         undo.pop_all()
     return opened

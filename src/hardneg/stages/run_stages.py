@@ -34,12 +34,12 @@ def run(plan: Plan) -> None:
             say(f"{where}: {command_line(*words)}")
             code, stopped = launch(words, lock)
             if stopped is not None:
-                say(f"stopped in {where}; go on with: {command_line('resume', plan.folder)}")
+                say(f"stopped in {where}; resume with: {command_line('resume', plan.folder)}")
                 sys.exit(128 + stopped)
             if code or not stage.done:
                 raise UserError(
-                    f"stage {stage.name} {_end(code)}; its own message is above. When that is mended,"
-                    f" {command_line('resume', plan.folder)} goes on"
+                    f"stage {stage.name} {_end(code)}; its own message is above. When that is fixed,"
+                    f" resume with {command_line('resume', plan.folder)}"
                 )
     say(f"all stages are done: {plan.stages[-1].folder}")
 

@@ -96,7 +96,7 @@ def _load(kept: Path, module: TrainingModule, trainer: L.Trainer) -> int:
     """Load the checkpoint that is to be tested, where there is one; return the step of the weights."""
     if not agreement.first(kept.exists):  # as after fast_dev_run; what rank 0 tests, all test
         if distributed.rank() == 0:
-            log.warning("%s is not there: what is tested are the weights of the last step", kept)
+            log.warning("%s does not exist: the weights of the last step are tested", kept)
         return trainer.global_step
     check_all_see(kept)
     check_intact(kept, "checkpoint")

@@ -126,7 +126,7 @@ def test_the_data_s_prompt_is_told_where_the_run_s_own_model_is_opened(tmp_path,
     token_tables(data, words(), Side("find "), Side(), tmp_path)
     assert data.query_prompt == "say " and "the data's prompt" not in caplog.text, "it may be a miner's"
     tell_prompts(data, "find ")
-    assert caplog.text.count("pairs: the data's prompt 'say ' stands before every query") == 1
+    assert caplog.text.count("pairs: the data's prompt 'say ' precedes every query") == 1
     assert "train with encoder.query.prompt" in caplog.text, "no other command has such a key"
     caplog.clear()
     tell_prompts(data, "say ")

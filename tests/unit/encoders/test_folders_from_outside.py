@@ -78,7 +78,7 @@ def test_a_kernel_that_is_not_installed_is_refused_for_training_and_replaced_for
         told.build(tokenizer)
     written = recipe(folder).architecture(recipe(folder).build(tokenizer))
     told.rebuild(written)
-    assert "encoder.attention=flash_attention_2 is not to be had here, so auto is taken" in caplog.text
+    assert "encoder.attention=flash_attention_2 is not available here, so auto is used" in caplog.text
 
 
 def test_an_unknown_architecture_is_not_looked_for_on_another_machine(folder):

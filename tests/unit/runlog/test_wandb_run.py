@@ -105,7 +105,7 @@ def test_a_log_that_is_never_whole_is_told_and_ends_no_run(tmp_path, late, monke
     monkeypatch.setattr(wandb_run, "_PATIENCE", 0.2)
     with job(tmp_path) as logger:
         folder = Path(logger.experiment.dir).parent
-    assert f"W&B's log in {folder} is not whole after 0.2 s" in caplog.text
+    assert f"W&B's log in {folder} is incomplete after 0.2 s" in caplog.text
 
 
 def test_offline_without_a_key_and_without_a_prompt(tmp_path, capfd, caplog):

@@ -338,7 +338,7 @@ def test_an_index_that_is_found_stale_answers_no_more(indexed, live, monkeypatch
         assert ask(client, query="a").status_code == 200
         found = client.post("/freshness").json()
         assert not found["fresh"] and found["findings"][0]["says"] == "3 are gone"
-        assert "mend" not in found and "To mend it: mend it" in caplog.text
+        assert "mend" not in found and "To repair it: mend it" in caplog.text
         for answer in (ask(client, query="a"), client.get("/health")):
             assert answer.status_code == 503 and "3 are gone" in answer.json()["error"]
     with serving(LiveIndex(indexed, device="cpu", allow_stale=True)) as client:
@@ -361,7 +361,7 @@ def test_no_answer_of_a_stale_index_has_a_path(toy, indexed, tmp_path, monkeypat
     for body in bodies:
         assert "the model is another" in body or '"fresh":false' in body
         assert str(tmp_path) not in body and str(indexed.parent) not in body
-    assert f"To mend it: hardneg index ckpt_path={other}" in caplog.text
+    assert f"To repair it: hardneg index ckpt_path={other}" in caplog.text
 
 
 def test_an_examination_that_fails_leaves_what_was_known(client, monkeypatch, caplog):

@@ -35,5 +35,5 @@ def test_another_temperature_than_the_checkpoints_is_told(caplog, loss, beside, 
         one.setup(trainer, module, "fit")
     loss.load_state_dict(InfoNCE(0.02).state_dict())
     callback.on_train_start(trainer, module)
-    told = "goes on with the checkpoint's loss.infonce.temperature, 0.02, and not with 0.05"
+    told = "continues with the checkpoint's loss.infonce.temperature, 0.02, and not with 0.05"
     assert (told in caplog.text) == said and bool(caplog.text) == said

@@ -105,7 +105,7 @@ class Watch:
             if freshness.fresh:
                 log.info("%s", freshness)
             else:
-                log.warning("%s. To mend it: %s", freshness, freshness.mend)
+                log.warning("%s. To repair it: %s", freshness, freshness.mend)
         except Exception as error:  # whatever a backend raises, the service goes on with what was known
             log.error("the index could not be examined", exc_info=error)
             self._asked = None

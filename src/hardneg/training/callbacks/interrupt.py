@@ -60,10 +60,10 @@ class SaveOnSigterm(L.Callback):
         if isinstance(exception, SIGTERMException):
             trainer.save_checkpoint(self.path, weights_only=False)  # optimiser and position too
             if trainer.is_global_zero:
-                log.warning("stopped at step %d; go on with: %s", trainer.global_step, self._resume)
+                log.warning("stopped at step %d; resume with: %s", trainer.global_step, self._resume)
         elif isinstance(exception, KeyboardInterrupt | SystemExit) and trainer.is_global_zero:
             log.warning(
-                "stopped at once, after step %d; go on from the last checkpoint, with what was mined since, by: %s",
+                "stopped at once, after step %d; resume from the last checkpoint, with the lists mined since: %s",
                 trainer.global_step,
                 self._resume,
             )
@@ -145,7 +145,7 @@ def end_before_the_test(trainer: L.Trainer, folder: Path) -> None:
         return
     if trainer.is_global_zero:
         again = command_line("resume", folder)
-        log.warning("stopped at step %d, before the test; go on with: %s", trainer.global_step, again)
+        log.warning("stopped at step %d, before the test; resume with: %s", trainer.global_step, again)
     raise SystemExit(128 + number if trainer.is_global_zero else 0)
 
 

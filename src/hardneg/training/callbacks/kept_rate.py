@@ -21,7 +21,7 @@ class KeptRate(L.Callback):
         kept = starting_rates(trainer)
         if kept != self.asked:
             log.warning(
-                "the run goes on with the checkpoint's learning rate, %s, and not with %s; to train its weights with"
+                "the run continues with the checkpoint's learning rate, %s, and not with %s; to train its weights with"
                 " another rate, begin a run from them: init_from=CHECKPOINT in place of ckpt_path",
                 *(", ".join(f"{rate:g}" for rate in some) for some in (kept, self.asked)),
             )

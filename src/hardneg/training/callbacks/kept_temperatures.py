@@ -39,7 +39,7 @@ class KeptTemperatures(L.Callback):
             asked = self.asked[name]
             if name not in moved and not math.isclose(kept, asked, rel_tol=1e-4):  # it is kept as a float32
                 log.warning(
-                    "the run goes on with the checkpoint's loss.%s.temperature, %.4g, and not with %.4g; to train its"
+                    "the run continues with the checkpoint's loss.%s.temperature, %.4g, and not with %.4g; to train its"
                     " weights with another one, begin a run from them: init_from=CHECKPOINT in place of ckpt_path",
                     *(name, kept, asked),
                 )
