@@ -123,7 +123,10 @@ def test_bad_input_is_refused_before_anything_is_ranked(hardneg, runs):
         (["old", "new", "data=nothing"], "nothing"),
         (["old", "new", "--metric", "ndgc@10"], "'ndgc@10' is not known"),
         (["old", "checkpoint"], "holds no *.run file"),
-        (["old", "new", "data=toy", "--qrels", "qrels.tsv"], "--qrels and data=toy: judgements and texts are those of"),
+        (
+            ["old", "new", "data=toy", "--qrels", "qrels.tsv"],
+            "--qrels and data=toy: judgements and texts come from files or",
+        ),
         (["old", "new", "--queries", "qrels.tsv"], "--queries is for --qrels FILE"),
     ):
         (runs / "checkpoint").mkdir(exist_ok=True)

@@ -145,7 +145,7 @@ def test_a_run_that_ended_within_an_epoch_is_trained_on_from_there(hardneg, smal
     hardneg("train", *plain, "trainer.max_steps=33", "hydra.run.dir=whole")
     hardneg("train", *plain, "trainer.max_steps=15", "hydra.run.dir=short")
     on = ["trainer.max_steps=33", "ckpt_path=short/checkpoints/last.ckpt", "hydra.run.dir=longer"]
-    assert "goes on with" not in hardneg("train", *plain, *on).stderr
+    assert "continues with" not in hardneg("train", *plain, *on).stderr
     assert end_state(tmp_path / "longer")["global_step"] == 33
     one, two = (end_state(tmp_path / run)["state_dict"] for run in ("whole", "longer"))
     assert same(one, two) is None

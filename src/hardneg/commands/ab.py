@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> None:
         sides = load(old, new, words, files)
         report = compare(*sides, plan)
     except KeyboardInterrupt:
-        sys.stderr.write("hardneg ab: interrupted; the same command goes on with what was embedded\n")
+        sys.stderr.write("hardneg ab: interrupted; the same command reuses what was embedded\n")
         sys.exit(130)
     show(report)
     _write(given, report)
@@ -69,15 +69,15 @@ def _files(given: argparse.Namespace, words: Sequence[str]) -> Files:
     named = [name for name in ("qrels", "queries", "corpus") if getattr(given, name) is not None]
     if named and words:
         raise UserError(
-            f"--{named[0]} and {words[0]}: judgements and texts are those of files or of a data set; leave one out"
+            f"--{named[0]} and {words[0]}: judgements and texts come from files or from a data set, not from both"
         )
     if named and given.qrels is None:
-        raise UserError(f"--{named[0]} is for --qrels FILE; a run folder and a data set have texts of their own")
+        raise UserError(f"--{named[0]} is for --qrels FILE; a run folder and a data set have their own texts")
     bar = given.relevant_from
     if bar is not None and given.qrels is None:
-        raise UserError("--relevant-from is for --qrels FILE; of a data set write data.relevant_from=2")
+        raise UserError("--relevant-from is for --qrels FILE; for a data set use data.relevant_from=2")
     if bar is not None and not bar > 0:
-        raise UserError(f"--relevant-from {bar:g}: must be a grade above 0, the lowest that is relevant")
+        raise UserError(f"--relevant-from {bar:g}: must be above 0: it is the lowest relevant grade")
     return Files(given.qrels, given.queries, given.corpus, bar)
 
 

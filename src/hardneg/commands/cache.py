@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     folder: Path = (options.folder or cache_folder()).expanduser()
     if not folder.is_dir():
-        raise UserError(f"{folder}: there is no cache yet; the first run makes it")
+        raise UserError(f"{folder}: there is no cache yet; the first run creates it")
     if unknown := set(options.layer or ()) - set(LAYERS):
         raise UserError(f"--layer {', '.join(sorted(unknown))}: the layers are {', '.join(LAYERS)}")
     if not options.unused >= 0:  # also of nan
@@ -76,7 +76,7 @@ def show(folder: Path) -> None:
     headings = ["layer", "folders", "size", "held", "unused", "what it is"]
     for table in laid_out(headings, rows, console.width, words=(5,), box=None, pad_edge=False):
         console.print(table)
-    console.print("held: by runs that may come back; unused: what `hardneg cache prune` removes")
+    console.print("held: needed by runs that may be resumed; unused: what `hardneg cache prune` removes")
 
 
 def prune(folder: Path, layers: Sequence[str], days: float, held: bool, dry_run: bool) -> None:

@@ -145,7 +145,7 @@ def _check(given: argparse.Namespace, metrics: Sequence[str]) -> None:
     if not given.tie >= 0:
         raise UserError(f"--tie {given.tie}: must be 0 or more")
     if len(set(metrics)) < len(metrics):
-        raise UserError(f"--metric {','.join(metrics)}: names one twice")
+        raise UserError(f"--metric {','.join(metrics)}: a metric is named twice")
 
 
 def _clusters(given: argparse.Namespace, by_arm: Sequence[Arm]) -> np.ndarray | None:

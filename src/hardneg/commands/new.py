@@ -52,7 +52,7 @@ def write(folder: Path) -> list[str]:
     """
     check_name(folder.name)
     if folder.exists():
-        raise UserError(f"{folder} is there already; choose another name, or move it away")
+        raise UserError(f"{folder} already exists; choose another name, or move it")
     if not folder.absolute().parent.is_dir():
         raise UserError(f"{folder.parent}: no such folder to write {folder.name} into")
     made = rendered(folder.name)

@@ -45,9 +45,9 @@ def command_of(arguments: Sequence[str]) -> tuple[str, list[str]]:
     parser.add_argument("words", nargs="*", metavar="WORD", help="see below")
     given, unknown = parser.parse_known_intermixed_args(list(arguments))
     if several := [word for word in unknown if word in ("-m", "--multirun")]:
-        raise ConfigError(f"{several[0]}: a race is a sweep by itself; leave it out")
+        raise ConfigError(f"{several[0]}: a race is already a sweep; leave it out")
     if unknown:
-        raise ConfigError(f"{unknown[0]} is no option of hardneg race; see hardneg race --help")
+        raise ConfigError(f"{unknown[0]} is not an option of hardneg race; see hardneg race --help")
     from hardneg.runs.study import check_optuna
 
     check_optuna()

@@ -22,7 +22,7 @@ from hardneg.sweep.outcome import next_step
 
 LONGER = {f"trainer.max_{what}" for what in ("epochs", "steps", "time")}  # what may train a run on, not another one
 CKPT_PATH, RUN_DIR = "ckpt_path", "hydra.run.dir"
-KEPT = "with the words that it was begun with"
+KEPT = "with the arguments it was started with"
 
 
 def command_of(arguments: list[str]) -> tuple[str, list[str]]:
@@ -50,7 +50,7 @@ def command_of(arguments: list[str]) -> tuple[str, list[str]]:
             raise ConfigError(_whole_sweep(run, changes))
         raise ConfigError(f"{run} is not a run folder: it has no {started_with.WORDS}")
     if changes:
-        other = f"it goes on {KEPT}" if staged is not None else _another_run(run, changes)
+        other = f"it resumes {KEPT}" if staged is not None else _another_run(run, changes)
         raise ConfigError(f"{' '.join(changes)}: {other}")
     if staged is not None:
         return "stages", staged
@@ -100,8 +100,8 @@ def _another_run(run: Path, changes: Sequence[str]) -> str:
     words = _from_last(run, words) if longer else words
     place = [] if RUN_DIR in changed else [f"{RUN_DIR}=NEW"]
     command = command_line(command_named(hydra.job.config_name), *config_dir_words(hydra), *map(plain, words), *place)
-    begins = "trained longer from its last checkpoint, in a folder of its own" if longer else "begun from the start"
-    return f"a run goes on {KEPT}; with these another one is {begins}:  {_there(hydra)}{command}"
+    begins = "that trains on from its last checkpoint, in its own folder" if longer else "from the start"
+    return f"a run resumes {KEPT}; with these, start another run {begins}:  {_there(hydra)}{command}"
 
 
 def _from_here(word: str, hydra: Any) -> str:
@@ -130,17 +130,14 @@ def _whole_sweep(folder: Path, changes: Sequence[str]) -> str:
     what, start = "a sweep", [command_named(hydra.job.config_name), "-m"]
     if race.SWEEPER in words:
         words, what, start = race.as_asked(words), "a race", ["race"]
-    said = f"{' '.join(changes)}: it goes on {KEPT}; " if changes else ""
+    said = f"{' '.join(changes)}: it resumes {KEPT}; " if changes else ""
     said += f"{folder} is the folder of {what}"
     results = _verdict(folder) if what == "a race" else next_step(folder, rows(folder))
     if results is not None:
         return f"{said}, which is done; {results}"
     place = f"{race.PLACE}{as_value(folder.resolve())}"
     command = command_line(*start, *config_dir_words(hydra), *words, place)
-    return (
-        f"{said}, but hardneg resume continues a single run; to run all that is missing, type: "
-        f" {_there(hydra)}{command}"
-    )
+    return f"{said}, but hardneg resume continues a single run; to run what is missing, type:  {_there(hydra)}{command}"
 
 
 def _verdict(folder: Path) -> str | None:
@@ -148,9 +145,7 @@ def _verdict(folder: Path) -> str | None:
     summary = read_summary(folder)  # the last that a race writes
     if summary is None or summary.get("failed_at_the_end"):
         return None
-    return (
-        f"its verdict is in {folder / SUMMARY}; its last runs side by side: {command_line('compare', folder / 'end')}"
-    )
+    return f"its verdict is in {folder / SUMMARY}; to compare its final runs: {command_line('compare', folder / 'end')}"
 
 
 def _as_it_began(run: Path, given: set[str]) -> list[str]:

@@ -92,7 +92,7 @@ def test_a_name_that_cannot_be_is_refused(tmp_path, name, says):
 
 def test_a_folder_that_is_there_is_left_alone(tmp_path):
     (tmp_path / "mine").mkdir()
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="already exists"):
         new.write(tmp_path / "mine")
     with pytest.raises(UserError, match="no such folder"):
         new.write(tmp_path / "nowhere" / "mine")

@@ -50,7 +50,7 @@ def another(run, *changes):
     with pytest.raises(ConfigError) as refused:
         command_of([str(run), *changes])
     said = str(refused.value)
-    assert said.startswith(f"{' '.join(changes)}: a run goes on with the words that it was begun with; ")
+    assert said.startswith(f"{' '.join(changes)}: a run resumes with the arguments it was started with; ")
     assert "\n" not in said
     return said.split(":  ")[1]
 
@@ -176,11 +176,11 @@ def test_a_sweep_that_is_done_says_so_and_how_its_runs_are_compared(tmp_path):
     folder = sweep(tmp_path / "all", [], ["data=toy", "seed=1,2"], tmp_path)
     status.write(folder / "one", name="one", state="done")
     status.write(folder / "two", name="two", state="interrupted")
-    assert "to run all that is missing" in refused(folder)
+    assert "to run what is missing" in refused(folder)
     status.write(folder / "two", state="done")
     done = f"{folder} is the folder of a sweep, which is done; "
     assert refused(folder) == f"{done}which is better: hardneg compare {folder}"
-    assert refused(folder, "seed=7") == f"seed=7: it goes on with the words that it was begun with; {refused(folder)}"
+    assert refused(folder, "seed=7") == f"seed=7: it resumes with the arguments it was started with; {refused(folder)}"
     evaluated = sweep(tmp_path / "evaluated", [], ["data=toy,pydocs"], tmp_path, "evaluate")
     status.write(evaluated / "one", name="one", state="done")
     assert refused(evaluated).endswith(f"which is done; its jobs: hardneg jobs {evaluated}")
@@ -195,7 +195,7 @@ def test_a_search_is_done_when_as_many_trials_have_ended_as_it_was_asked_for(tmp
     for best in (None, "trial: 1\ntrials: 2\n"):
         if best is not None:
             (folder / "best.yaml").write_text(best)
-        assert "to run all that is missing" in refused(folder)
+        assert "to run what is missing" in refused(folder)
     (folder / "best.yaml").write_text("trial: 1\ntrials: 3\n")
     best = f"its best trial is in {folder}/best.yaml, chosen by dev: train it on several seeds beside a baseline"
     said = f"{best}; all trials: hardneg jobs {folder}"
@@ -211,9 +211,9 @@ def test_a_search_is_done_when_as_many_trials_have_ended_as_it_was_asked_for(tmp
 
 def test_a_race_is_done_when_it_has_its_verdict_and_no_run_to_try_again(tmp_path):
     folder = sweep(tmp_path / "all", ["hydra/sweeper=race", "hydra.sweeper.budget=30m"], ["data=toy"], tmp_path)
-    assert "to run all that is missing" in refused(folder)
+    assert "to run what is missing" in refused(folder)
     (folder / "summary.json").write_text('{"failed_at_the_end": {"bm25-s3": "no memory"}}')
-    assert "to run all that is missing" in refused(folder)
+    assert "to run what is missing" in refused(folder)
     (folder / "summary.json").write_text('{"failed_at_the_end": {}}')
-    said = f"its verdict is in {folder}/summary.json; its last runs side by side: hardneg compare {folder}/end"
+    said = f"its verdict is in {folder}/summary.json; to compare its final runs: hardneg compare {folder}/end"
     assert refused(folder) == f"{folder} is the folder of a race, which is done; {said}"

@@ -103,6 +103,6 @@ def test_a_race_is_a_sweep_with_its_own_words():
     shown = command_of(["data=toy", "budget=5m", "--cfg", "hydra", "-p", "hydra.sweeper"])[1]
     assert shown[:5] == ["--cfg", "hydra", "--package", "hydra.sweeper", "hydra/sweeper=race"] and "-m" not in shown
     wrongs = [(["-m", "budget=1m"], "leave it out"), (["data=toy"], "give a time budget")]
-    for wrong, says in (*wrongs, (["--cgf", "job", "budget=1m"], "--cgf is no option of hardneg race")):
+    for wrong, says in (*wrongs, (["--cgf", "job", "budget=1m"], "--cgf is not an option of hardneg race")):
         with pytest.raises(ConfigError, match=says):
             command_of(wrong)
