@@ -56,14 +56,14 @@ def index() -> str:
     rows = [
         (
             "[Commands](commands/index.md)",
-            "what each does and takes, as `--help` prints it; the keys of `hardneg train` ...",
+            "what each command does, its `--help`, and the keys of `hardneg train` ...",
         ),
         ("[Configuration](config/index.md)", "every group, option and key, with default and meaning"),
         ("[Metrics](../metrics.md)", "every column of `metrics.csv`, and what W&B shows"),
         ("[Files of a run](../guides/runs.md)", "checkpoints, results, mined lists, the cache"),
-        ("[Python](python/index.md)", "`import hardneg`; what sources, losses and filters of one's own are made from"),
+        ("[Python](python/index.md)", "`import hardneg`; the base classes of your own sources, losses and filters"),
     ]
-    head = "# Reference\n\nWritten from the code, the comments of its configuration and its docstrings.\n\n"
+    head = "# Reference\n\nGenerated from the code, the comments in its configuration and its docstrings.\n\n"
     return head + table(("", ""), rows)
 
 
@@ -87,7 +87,7 @@ def commands_index() -> str:
     from hardneg.cli import COMMANDS
 
     rows = [(f"[`hardneg {name}`](hardneg-{name}.md)", escaped(text)) for name, text in COMMANDS.items()]
-    return "# Commands\n\n`hardneg COMMAND --help` prints what these pages say.\n\n" + table(("command", "does"), rows)
+    return "# Commands\n\nThese pages show what `hardneg COMMAND --help` prints.\n\n" + table(("command", "does"), rows)
 
 
 def command_page(name: str) -> str:
@@ -99,7 +99,7 @@ def command_page(name: str) -> str:
     described = describe(config, "")
     chosen = [word for word in dict.fromkeys(re.findall(r"(\w+):", described.defaults)) if (CONF / word).is_dir()]
     links = ", ".join(f"[`{word}=`](../config/{page_of(word)}.md)" for word in chosen)
-    text += f"\n## Keys\n\nGiven as `KEY=VALUE`; beside these there are the keys of the chosen options of {links}.\n\n"
+    text += f"\n## Keys\n\nSet them with `KEY=VALUE`; the selected options of {links} have further keys.\n\n"
     own = [key for key in described.keys if key.default != "{}"]
     return text + key_table(own)
 
@@ -157,9 +157,9 @@ def config_index() -> str:
         for group in groups()
     ]
     head = (
-        "# Configuration\n\nAn option of a group is chosen by `GROUP=OPTION`, or several by `'GROUP=[A,B]'` of"
-        f" {', '.join(f'`{group}`' for group in groups_of_several())}; its keys are then given as `KEY=VALUE`."
-        " `hardneg train ... --cfg job` prints what a command line means. Keys of no group are on the pages of the"
+        "# Configuration\n\nSelect an option of a group with `GROUP=OPTION`, or several with `'GROUP=[A,B]'` for"
+        f" {', '.join(f'`{group}`' for group in groups_of_several())}; set its keys with `KEY=VALUE`."
+        " `hardneg train ... --cfg job` prints the composed config. Keys outside the groups are on the pages of the"
         " [commands](../commands/index.md).\n\n"
     )
     return head + table(("group", "options"), rows)
@@ -188,7 +188,9 @@ def option(group: str, name: str, path: Path) -> str:
         parts.append(f"```yaml\n{without_head(path)}\n```")
     else:
         if bases := bases_of(group, described):
-            parts.append(f"Begins as {' and '.join(f'[`{base}`](#{anchor(base)})' for base in bases)}; what differs:")
+            parts.append(
+                f"Starts from {' and '.join(f'[`{base}`](#{anchor(base)})' for base in bases)}; the differences:"
+            )
         parts.append(key_table(described.keys) if described.keys else "")
         parts.append(escaped(described.after))
     return "\n\n".join(part for part in parts if part) + "\n\n"
@@ -204,7 +206,7 @@ def of_class(made: str) -> str:
     doc = docstring(made)
     module = made.rpartition(".")[0]
     name = f"[`{made}`][{made}]" if target(made, module) else f"`{made}`"
-    return f"Makes a {name}." + (f"\n\n{linked(quoted(doc), module)}" if doc else "")
+    return f"Class: {name}." + (f"\n\n{linked(quoted(doc), module)}" if doc else "")
 
 
 def docstring(target: str) -> str:
@@ -233,13 +235,16 @@ def python_page() -> str:
     import hardneg
 
     homes = hardneg._HOMES
-    lines = ["# Python", "`import hardneg` offers these; [the guide](../../guides/python.md) shows them at work."]
+    lines = ["# Python", "`import hardneg` offers these; [the guide](../../guides/python.md) shows how to use them."]
     lines += [f"::: {homes[name]}.{name}" for name in hardneg.__all__ if name in homes]
     lines += ["## Errors", "::: hardneg.errors\n    options: {heading_level: 3, show_root_heading: false}"]
-    lines += ["## Parts of one's own", "[How](../../guides/your_own_parts.md); what each is derived from, or takes:"]
+    lines += [
+        "## Your own parts",
+        "[The guide](../../guides/your_own_parts.md) shows how; these modules have the base classes and their inputs:",
+    ]
     rows = [(f"[{what}][{module}]", f"`{module}`") for what, module in PARTS.items()]
     lines += [table(("", ""), [*rows, ("[their contracts, for tests](testing.md)", "`hardneg.testing`")])]
-    lines += ["## By room", "[The map of the code](../../architecture.md) says which room imports which."]
+    lines += ["## By room", "[The map of the code](../../architecture.md) says what each room may import."]
     lines += [table(("", ""), [(f"[{room}]({room}.md)", escaped(about_rooms()[room])) for room in ROOMS])]
     return "\n\n".join(lines) + "\n"
 
@@ -251,7 +256,7 @@ def room_page_of(room: str) -> str:
 
 def room_page(room: str) -> str:
     """All that a room offers, module by module."""
-    lines = [f"# hardneg.{room}", f"The room of {escaped(about_rooms()[room])}."]
+    lines = [f"# hardneg.{room}", f"This room: {escaped(about_rooms()[room])}."]
     lines += (
         ["::: hardneg.testing\n    options: {show_root_heading: false, members: false}"] if room == "testing" else []
     )

@@ -1,7 +1,7 @@
 """hardneg: train dual-encoder retrievers with the right negatives.
 
-In Python: `train` trains on `Data` (a data frame, a data set, dictionaries) and returns its `Run`; `open_run` opens an
-older one. `run` runs any command, `open_data` and `open_mined` open the data and mined lists of a run folder.
+In Python, `train` trains on `Data` (a data frame, a data set, dictionaries) and returns a `Run`; `open_run` opens an
+older one. `run` runs any command; `open_data` and `open_mined` open the data and the mined lists of a run folder.
 """
 
 from __future__ import annotations

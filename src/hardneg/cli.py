@@ -118,10 +118,10 @@ def _end_at_once() -> None:
 
 
 def run(command: str, *arguments: str) -> None:
-    """Run a command in this process, for notebooks and scripts; the arguments are words of the command line, unquoted.
+    """Run a command in this process, for notebooks and scripts; the arguments are those of the command line, unquoted.
 
-    What it says goes to stdout. Logging and `sys.argv` are as before afterwards. Raises `UserError` where the command
-    line would have ended with another exit code than 0, and `KeyboardInterrupt` where it was interrupted.
+    Messages go to stdout. Logging and `sys.argv` are unchanged afterwards. Raises `UserError` if the command line would
+    have ended with an exit code other than 0, and `KeyboardInterrupt` if it was interrupted.
     """
     with in_process(command, *arguments):
         main()

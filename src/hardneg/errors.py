@@ -1,12 +1,12 @@
-"""The errors that a user can mend, kept apart from bugs so that the command line prints them without a traceback."""
+"""Errors that a user can fix, kept apart from bugs so that the command line prints them without a traceback."""
 
 
 class UserError(Exception):
-    """Something the user can mend; the message says what is wrong, where, and what to do."""
+    """An error that the user can fix; the message says what is wrong, where, and what to do."""
 
 
 class DataError(UserError):
-    """A data file is broken; the message begins with `file:line:` where there is a line."""
+    """A data file is broken; the message begins with `file:line:` if there is a line."""
 
 
 class ConfigError(UserError):
@@ -14,7 +14,7 @@ class ConfigError(UserError):
 
 
 class RankLost(UserError):
-    """Another rank of the run has ended, as by a kill for lack of memory: the run was interrupted, and did not fail."""
+    """Another rank of the run has ended, such as one killed for lack of memory: the run was interrupted, not failed."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -24,15 +24,15 @@ class RankLost(UserError):
 
 
 class JobFailed(Exception):
-    """A job of a sweep has failed and has said why, on the screen and in its folder; the others go on."""
+    """A job of a sweep has failed, with its reason on the screen and in its folder; the other jobs continue."""
 
 
 class Paused(Exception):
-    """A run of a race has come to a point where it waits for the others; it goes on later from its checkpoint."""
+    """A run of a race has reached a point where it waits for the others; it continues later from its checkpoint."""
 
 
 class Pruned(Exception):
-    """A trial of a search was ended early, since others were better; `value` is the best dev metric that it had."""
+    """A trial of a search was ended early because others were better; `value` is its best dev metric."""
 
     def __init__(self, value: float | None) -> None:
         super().__init__("pruned")

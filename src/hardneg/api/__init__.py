@@ -1,1 +1,1 @@
-"""hardneg in Python: data from frames and data sets, training, and the run that comes of it."""
+"""hardneg in Python: data from frames and data sets, training, and the resulting run."""

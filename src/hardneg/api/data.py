@@ -1,4 +1,4 @@
-"""Data handed over in Python: frames, data sets and dictionaries, to train on and to evaluate."""
+"""Data from Python: frames, data sets and dictionaries, for training and evaluation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CORPUS = "corpus"
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Data that were handed in, and how they are read: `options` are the keys of `data=table` or `data=beir`.
+    """Data from Python, and how to read them: `options` are the keys of `data=table` or `data=beir`.
 
     Made by `Data.from_pandas`, `from_polars`, `from_dataset`, `from_arrow`, `from_records` and `from_dict`; nothing is
     read or written before it is needed. `hardneg.train` writes them once into the cache, under a name made of their
@@ -45,7 +45,7 @@ class Data:
 
     @classmethod
     def from_pandas(cls, train: Any = None, *, name: str = "frame", **tables: Any) -> Data:
-        """Take pandas data frames: `train` alone or with `dev`, `test`, `corpus`; the index is left out.
+        """Take pandas data frames: `train` alone or with `dev`, `test`, `corpus`; the index is ignored.
 
         The other arguments are `columns`, `positive_from`, `dev_share`, `test_share`, `split_seed` and `on_error`, the
         keys of `data=table`. Raises `ConfigError` for others, and `DataError` for a column of mixed types.
@@ -54,14 +54,14 @@ class Data:
 
     @classmethod
     def from_polars(cls, train: Any = None, *, name: str = "frame", **tables: Any) -> Data:
-        """Take polars data frames, lazy ones too; arguments as for `from_pandas`."""
+        """Take polars data frames, also lazy ones; arguments are as in `from_pandas`."""
         return cls._of_tables(name, train, tables)
 
     @classmethod
     def from_dataset(cls, train: Any = None, *, name: str | None = None, **tables: Any) -> Data:
         """Take a `datasets.Dataset`, or a `DatasetDict` whose splits are train, dev (validation), test, corpus.
 
-        A data set is read in batches and never held as a whole. Arguments as for `from_pandas`.
+        A data set is read in batches and never held in memory as a whole. Arguments are as in `from_pandas`.
         """
         if name is None:
             one = next(iter(train.values()), None) if isinstance(train, Mapping) else train
@@ -70,12 +70,12 @@ class Data:
 
     @classmethod
     def from_arrow(cls, train: Any = None, *, name: str = "table", **tables: Any) -> Data:
-        """Take Arrow tables, or anything with Arrow's PyCapsule interface (DuckDB, cuDF ...); else as `from_pandas`."""
+        """Take Arrow tables, or anything with Arrow's PyCapsule interface (DuckDB, cuDF ...); see `from_pandas`."""
         return cls._of_tables(name, train, tables)
 
     @classmethod
     def from_records(cls, train: Any = None, *, name: str = "records", **tables: Any) -> Data:
-        """Take rows as dictionaries, such as {"query": ..., "positive": ...}; arguments as for `from_pandas`."""
+        """Take rows as dictionaries, such as {"query": ..., "positive": ...}; arguments are as in `from_pandas`."""
         return cls._of_tables(name, train, tables)
 
     @classmethod
@@ -102,9 +102,9 @@ class Data:
 
     @classmethod
     def of(cls, data: Any, columns: Mapping[str, Any] | None = None) -> Data:
-        """Take any of these, by what it is: a frame, a data set, a mapping of splits, rows.
+        """Take any of these, recognised by its type: a frame, a data set, a mapping of splits, rows.
 
-        `columns` are tried first, and left where the table has no such columns.
+        `columns` are used if the table has them, and ignored otherwise.
         """
         if isinstance(data, Data):
             return data
@@ -148,7 +148,7 @@ class Data:
         return [f"data={self.layout.kind}", *words_of({"data": options})]
 
     def kept(self, cache: str | Path | None = None) -> Path:
-        """Write the data into the cache, unless it has them, and return their folder."""
+        """Write the data into the cache, unless they are there, and return their folder."""
         return self.layout.kept(Path(cache or cache_folder()).expanduser().absolute())
 
     def load(self, cache: str | Path | None = None) -> RetrievalData:
@@ -157,7 +157,7 @@ class Data:
         return found if self.only is None else replace(found, qrels={self.only: found.qrels["train"]})
 
     def recipe(self, cache: str | Path | None = None) -> Table | Beir:
-        """Return the reader of the data, which lie in the cache then."""
+        """Return the reader of the data, which are then in the cache."""
         from hardneg.data.readers.beir import Beir
         from hardneg.data.readers.table import Table
 
@@ -169,9 +169,9 @@ class Data:
 
 
 def words_for(data: Any, cache: str | Path | None) -> list[str]:
-    """The words that name what `hardneg.train` is given: data, a path, or the name of a built-in set.
+    """The command-line arguments for the data given to `hardneg.train`: data, a path, or the name of a built-in set.
 
-    Raises `ConfigError` for data with a test split alone.
+    Raises `ConfigError` for data that have only a test split.
     """
     from hardneg.data.readers.guess import with_kind
 

@@ -26,7 +26,7 @@ BLOCK = 8192  # texts whose tokens are held at a time
 
 
 class Hit(NamedTuple):
-    """A found document, with its score."""
+    """A document that was found, with its score."""
 
     id: str
     text: str
@@ -34,7 +34,7 @@ class Hit(NamedTuple):
 
 
 class Ranked(NamedTuple):
-    """One of the given documents: its place among them, and its score."""
+    """One of the given documents: its index among them, and its score."""
 
     place: int
     text: str
@@ -42,9 +42,9 @@ class Ranked(NamedTuple):
 
 
 class Run:
-    """A finished training: `encode`, `search` and `rank` by its best checkpoint, `metrics`, `evaluate`, `export`.
+    """A finished training run: `encode`, `search` and `rank` with its best checkpoint, `metrics`, `evaluate`, `export`.
 
-    Nothing is loaded before it is needed, and then once. `device` is where it computes: auto, cpu, cuda, cuda:1.
+    Everything is loaded once, when it is first needed. `device` is where it computes: auto, cpu, cuda, cuda:1.
     """
 
     def __init__(self, folder: str | Path, device: str = "auto") -> None:
@@ -57,7 +57,7 @@ class Run:
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """What summary.json says; raises `UserError` for a run that is not complete."""
+        """The content of summary.json; raises `UserError` for a run that is not complete."""
         if (found := read_summary(self.folder)) is None:
             resume = command_line("resume", self.folder)
             raise UserError(f"{self.folder} is not complete: no {SUMMARY}; {resume} goes on")
@@ -72,18 +72,18 @@ class Run:
     def metrics(self) -> dict[str, float]:
         """The metrics of the trained encoder on the test split; with several test sets their mean (see `by_set`).
 
-        Empty where there is no such split.
+        Empty if there is no such split.
         """
         return self.results.get("after", {})
 
     @property
     def by_set(self) -> dict[str, dict[str, dict[str, float]]]:
-        """The final tables of several test sets, by name; empty where there is only one."""
+        """The final tables of several test sets, by name; empty if there is only one."""
         return self.summary.get("test_by_set", {})
 
     @property
     def history(self) -> list[dict[str, int | float]]:
-        """The metrics on the dev split at each evaluation, with the step."""
+        """The metrics on the dev split at each evaluation, with their steps."""
         return self.summary["dev"]["history"]
 
     @cached_property
@@ -102,21 +102,21 @@ class Run:
 
     @property
     def checkpoint(self) -> Path:
-        """Its best checkpoint, else its last."""
+        """The best checkpoint, or the last if there is no best."""
         from hardneg.runs.folder import checkpoint_of
 
         return checkpoint_of(self.folder)
 
     @cached_property
     def trained(self) -> Trained:
-        """What its checkpoint holds: the encoder with its own prompts, without one that came with the data."""
+        """The content of the checkpoint: the encoder with its own prompts, without any prompt from the data."""
         from hardneg.encoders import checkpoint
 
         return checkpoint.load(self.checkpoint)
 
     @cached_property
     def encoder(self) -> TextEncoder:
-        """The trained encoder as evaluation has it: prompts (also one that came with the data), lengths, precision."""
+        """The trained encoder as used in evaluation: prompts (also one that came with the data), lengths, precision."""
         from hardneg.serving.text_encoder import TextEncoder
 
         told = read_summary(self.folder) or {}
@@ -131,8 +131,8 @@ class Run:
     ) -> np.ndarray:
         """Embed texts as queries or as documents: an array (texts, dim) in float32, or (dim,) for a single text.
 
-        The vectors are those of evaluation; `width` cuts them (Matryoshka). Long lists show a bar unless `progress` is
-        False. Raises `UserError` for another kind, and for what is not text.
+        The vectors are those of evaluation; `width` truncates them (Matryoshka). Long lists show a progress bar unless
+        `progress` is False. Raises `UserError` for another kind, and for values that are not text.
         """
         from hardneg.api.bars import bar
 
@@ -148,7 +148,7 @@ class Run:
         return found[0] if isinstance(texts, str) else found
 
     def rank(self, query: str, documents: Iterable[str], k: int | None = None) -> list[Ranked]:
-        """Rank documents for a query, best first, by the encoder's own similarity; `k` keeps the first k."""
+        """Rank documents for a query, best first, with the encoder's own similarity; `k` keeps the first k."""
         import numpy as np
 
         listed = texts_of(documents)
@@ -161,9 +161,9 @@ class Run:
     @overload
     def search(self, queries: Sequence[str], k: int = ...) -> list[list[Hit]]: ...
     def search(self, queries: str | Sequence[str], k: int = 10) -> list[Hit] | list[list[Hit]]:
-        """Find the k best documents of the run's own corpus, exactly; the corpus is embedded at the first call.
+        """Find the k best documents of the run's own corpus with exact search; the first call embeds the corpus.
 
-        One query gives one list, several give one each. For a corpus of millions, or to serve: `hardneg index`.
+        One query gives one list, several queries one each. For millions of documents, or to serve: `hardneg index`.
 
         Raises `UserError` for a `k` that is not a whole number above 0.
         """
@@ -200,11 +200,11 @@ class Run:
     ) -> dict[str, float]:
         """Rank a split with the encoder and return the mean of each metric; nothing is written.
 
-        `data` are what `hardneg.train` takes, or a `RetrievalData`; None are the run's own. `split`, `metrics` (names,
-        or functions as docs/guides/evaluate.md shows them) and `depth` are the run's unless given; a metric that looks
-        deeper is ranked for as deep. Of several test splits the mean counts, as in `metrics`. Data without splits are
-        ranked for all their queries, unless a split or a share is given or they are what the run was trained on.
-        `hardneg evaluate` does the same beside BM25, with a folder of its own.
+        `data` is anything that `hardneg.train` takes, or a `RetrievalData`; None means the run's own. `split`,
+        `metrics` (names, or functions as in docs/guides/evaluate.md) and `depth` default to the run's; a metric that
+        looks deeper gets a ranking of that depth. With several test splits the mean is returned, as in `metrics`. Data
+        without splits are ranked for all their queries, unless a split or a share is given or the run was trained on
+        them. `hardneg evaluate` does the same next to BM25, and writes its own folder.
         """
         from hardneg.api.evaluating import evaluated
 
@@ -222,7 +222,7 @@ class Run:
 
 
 def check_kind(kind: str) -> None:
-    """Raise `UserError` for what is neither a query nor a document."""
+    """Raise `UserError` for a kind other than query and document."""
     if kind not in KINDS:
         raise UserError(f"kind is {kind!r}; write 'query' or 'document'")
 

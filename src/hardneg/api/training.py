@@ -16,17 +16,17 @@ from hardneg.errors import ConfigError
 
 
 def train(data: Any = None, *overrides: str | Sequence[str], folder: str | Path | None = None, **settings: Any) -> Run:
-    """Train a dual encoder and return its run, as `train(frame, encoder="static", negatives=["in_batch", "bm25"])`.
+    """Train a dual encoder and return its run: `train(frame, encoder="static", negatives=["in_batch", "bm25"])`.
 
-    `data` are a `hardneg.Data`, or what `Data.of` takes as it is (a pandas or polars frame, a `datasets.Dataset` or
-    `DatasetDict`, an Arrow table, rows); a file or folder; the name of a built-in set (`"toy"`); or None, where the
+    `data` is a `hardneg.Data`, or anything that `Data.of` takes (a pandas or polars frame, a `datasets.Dataset` or
+    `DatasetDict`, an Arrow table, rows); a file or folder; the name of a built-in set (`"toy"`); or None, if the
     overrides name the data. `settings` are the keys of `hardneg train`, below a key as a dictionary
-    (`trainer={"max_epochs": 1}`), `overrides` its words (`"encoder.dim=64"`), which come last and so win. `folder` is
-    the run's, by default a new one in `outputs`.
+    (`trainer={"max_epochs": 1}`), `overrides` are its command-line arguments (`"encoder.dim=64"`), which take
+    precedence. `folder` is the run's folder, by default a new one in `outputs`.
 
-    What is said goes to stdout. The process is left as it was: logging, environment, random numbers. Raises
-    `ConfigError` for settings that cannot work and `DataError` for data that cannot be read, before anything is
-    trained; `KeyboardInterrupt` where it was stopped: `hardneg.run("resume", FOLDER)` goes on.
+    Messages go to stdout. Logging, environment and random states of the process are left unchanged. Raises
+    `ConfigError` for settings that cannot work and `DataError` for data that cannot be read, before training;
+    `KeyboardInterrupt` if it was stopped: `hardneg.run("resume", FOLDER)` resumes.
     """
     words = [word for one in overrides for word in ([one] if isinstance(one, str) else one)]
     if flags := [word for word in words if word.startswith("-")]:

@@ -93,10 +93,10 @@ class MinedLists:
 
 
 def open_mined(folder: str | Path, source: str | None = None, round: int = -1) -> MinedLists:
-    """Open what `hardneg mine` or `hardneg train` mined, from the run folder, with its data.
+    """Open the lists that `hardneg mine` or `hardneg train` mined, from the run folder, with their data.
 
-    `source` may be left out where there is one; `round` counts a training run's lists from 0, -1 is the last. Raises
-    `UserError` where the folder is no run, nothing was mined for the source, or the lists are no longer in the cache.
+    `source` is optional if there is only one; `round` counts a training run's lists from 0, and -1 is the last. Raises
+    `UserError` if the folder is not a run, nothing was mined for the source, or the lists are no longer in the cache.
     """
     folder = Path(folder)
     cfg = read_config(folder)
