@@ -19,7 +19,7 @@ from scipy import stats
 from study import ARMS, JUDGED, TUNED
 
 from hardneg.compare.arms import Arm, arms
-from hardneg.compare.contrasts import Plan, compare
+from hardneg.compare.contrasts import ComparisonPlan, compare
 from hardneg.compare.finished_runs import find
 from hardneg.compare.statistics import Difference
 
@@ -220,7 +220,7 @@ def named(of: Mapping, arm: str) -> Arm:
 def contrast(of: Mapping, new: str, old: str) -> Difference:
     """The difference of two arms on one set, by their strategy's name."""
     one, other = named(of, new).name, named(of, old).name
-    return compare("", of, Plan(METRIC, other, [], None, 0.01, None)).contrasts[one].difference
+    return compare("", of, ComparisonPlan(METRIC, other, [], None, 0.01, None)).contrasts[one].difference
 
 
 def rate_of(one: Arm) -> float:
@@ -242,7 +242,7 @@ def difference(of: Mapping, new: str, old: str) -> Difference | None:
     """The difference of two arms on one set, by `hardneg compare`'s statistics; None where an arm is missing."""
     if new + LOSS not in of or old + LOSS not in of:
         return None
-    return compare("", of, Plan(METRIC, old + LOSS, [], None, 0.01, None)).contrasts[new + LOSS].difference
+    return compare("", of, ComparisonPlan(METRIC, old + LOSS, [], None, 0.01, None)).contrasts[new + LOSS].difference
 
 
 def said(one: Difference | None) -> str:

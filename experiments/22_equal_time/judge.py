@@ -11,7 +11,7 @@ from clock import Encode
 from hardneg.compare.clusters import components
 from hardneg.data.readers.beir import Beir
 from hardneg.retrieval.exact_search import exact
-from hardneg.retrieval.metrics import Run, per_query
+from hardneg.retrieval.metrics import QueryRankings, per_query
 
 METRIC, DEPTH = "ndcg@10", 100
 
@@ -43,7 +43,7 @@ class Judge:
         rows = judged.query_rows
         queries = torch.nn.functional.normalize(torch.from_numpy(encode(self.data.queries.take(rows), "query")), dim=-1)
         scores, found = exact(queries, [docs], DEPTH)
-        run = Run(rows, found.numpy().astype(np.int32), scores.numpy())
+        run = QueryRankings(rows, found.numpy().astype(np.int32), scores.numpy())
         return per_query(run, judged, self.data, [METRIC])[METRIC]
 
     def clusters(self) -> np.ndarray:

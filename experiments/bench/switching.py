@@ -27,7 +27,7 @@ from hardneg.data.tables import Texts
 from hardneg.data.toy import Toy
 from hardneg.serving.index_folder import IndexFolder
 from hardneg.serving.live_index import LiveIndex
-from hardneg.serving.opened_build import Opened, open_build
+from hardneg.serving.opened_build import OpenedBuild, open_build
 from hardneg.serving.text_encoder import TextEncoder
 
 HERE = Path(__file__).parent
@@ -183,7 +183,7 @@ class Asker:
 
     def of_old(self, live: LiveIndex) -> None:
         """Hold a build, as a query does that takes long, until it was removed; then ask it for the first time."""
-        held: Opened = open_build(live.build, live._opened.encoder)
+        held: OpenedBuild = open_build(live.build, live._opened.encoder)
         while (held.build.folder / "manifest.json").exists() and not self.stop.exists():
             time.sleep(0.02)
         hits = held.search([self.texts[1]], K)[0]

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from hardneg.config import classes, composition
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config
-from hardneg.race.portfolio import Settings
+from hardneg.race.portfolio import RaceSettings
 
 pytestmark = pytest.mark.usefixtures("nothing_is_loaded")
 
@@ -132,7 +132,7 @@ def test_every_yaml_of_ours_shows_all_that_its_class_takes(choice):
 def test_every_arm_of_a_race_can_run_with_the_encoders_that_it_is_for(name):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = hydra.compose("train", ["hydra/sweeper=race", f"race={name}"], return_hydra_config=True)
-        settings = Settings(arms=OmegaConf.to_container(cfg.hydra.sweeper.arms), budget="1m")
+        settings = RaceSettings(arms=OmegaConf.to_container(cfg.hydra.sweeper.arms), budget="1m")
         arms = settings.portfolio()
         assert next(iter(arms)) == settings.baseline, "from the simplest on"
     for words in arms.values():

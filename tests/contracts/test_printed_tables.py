@@ -19,14 +19,13 @@ from hardneg.ab import terminal_report
 from hardneg.ab.effects import Effect
 from hardneg.ab.gained_lost import Changes
 from hardneg.ab.interleaving import Interleaved
-from hardneg.ab.relevance import Judged
-from hardneg.ab.report import Plan as AbPlan
-from hardneg.ab.report import Report
+from hardneg.ab.relevance import Judgements
+from hardneg.ab.report import AbPlan, Report
 from hardneg.commands import cache, check, probe
 from hardneg.compare import across_tables
 from hardneg.compare import tables as compare_tables
 from hardneg.compare.across_sets import Across
-from hardneg.compare.comparison import Comparison, Contrast, Plan, Row
+from hardneg.compare.comparison import ArmRow, Comparison, ComparisonPlan, Contrast
 from hardneg.compare.statistics import Components, Difference
 from hardneg.inspection import show as inspect
 from hardneg.inspection.lengths import USUAL
@@ -36,7 +35,7 @@ from hardneg.mining.store import Store
 from hardneg.pairs import report as pairs
 from hardneg.pairs.select import Selection
 from hardneg.runs import results
-from hardneg.serving.freshness import Finding, Freshness
+from hardneg.serving.freshness import CheckResult, Freshness
 from hardneg.sweep import jobs_table
 from hardneg.system import cache_layers
 
@@ -56,10 +55,12 @@ def _contrast() -> Contrast:
 
 def _comparison(data: str = SET) -> Comparison:
     rows = [
-        Row(ARM, (1, 2, 3), 0.4321, 0.0123, _contrast()),
-        Row("in_batch-infonce", (1, 2, 3), 0.4444, 0.0123, None),
+        ArmRow(ARM, (1, 2, 3), 0.4321, 0.0123, _contrast()),
+        ArmRow("in_batch-infonce", (1, 2, 3), 0.4444, 0.0123, None),
     ]
-    return Comparison(data, Plan("ndcg@10", margin=0.01), "in_batch-infonce", rows, 0, [f"{ARM} differs in seed"])
+    return Comparison(
+        data, ComparisonPlan("ndcg@10", margin=0.01), "in_batch-infonce", rows, 0, [f"{ARM} differs in seed"]
+    )
 
 
 def _compare(_: Path) -> list[str]:
@@ -79,7 +80,7 @@ def _jobs(folder: Path) -> list[str]:
     facts |= {"test": {"ndcg@10": 0.4375}, "dev_at_best": {"ndcg@10": 0.4876}}
     failed = {**facts, "error": "ValueError: no [rate]"}
     states = {"running": facts, "failed": failed, "interrupted": facts}
-    jobs_table.show(folder, [jobs_table.Row(folder, f"{ARM}-{state}", state, of) for state, of in states.items()])
+    jobs_table.show(folder, [jobs_table.JobRow(folder, f"{ARM}-{state}", state, of) for state, of in states.items()])
     return [*(f"{ARM}-{state}" for state in states), *["120000/1200000", "0.4375", "0.4876"] * 3, failed["error"]]
 
 
@@ -126,7 +127,7 @@ def _ab(_: Path) -> list[str]:
     moved = NonCallableMock(spec=Changes, lost=[0] * 123_456, gained=[0] * 12_345, lost_share=0.123, gained_share=0.456)
     report = NonCallableMock(
         spec=Report, old=f"runs/{ARM}/test.run", new="runs/new.run", effects=effects, effect=effects[0], slices=slices,
-        judged=NonCallableMock(spec=Judged, ids=[""] * 502_939), plan=AbPlan(), changes=moved, common=0.789,
+        judged=NonCallableMock(spec=Judgements, ids=[""] * 502_939), plan=AbPlan(), changes=moved, common=0.789,
         unjudged=(0.1, 0.2), rbo=np.array([0.5, 0.7]), notes=("a note",), passed=False, verdict="worse",
         interleaved=Interleaved("simulated clicks", "query", 123_456, 345_678, 234_567, 456_789, DIFFERENCE),
     )  # fmt: skip
@@ -137,7 +138,7 @@ def _ab(_: Path) -> list[str]:
 
 def _checked(_: Path) -> list[str]:
     says = f"{MANY} documents of {7 * MANY} are of another text than [v2] {SET}"
-    check.show(Freshness(f"b-{SET}", "2026-11-29T12:00", (Finding("corpus", False, says),), f"hardneg index {ARM}"))
+    check.show(Freshness(f"b-{SET}", "2026-11-29T12:00", (CheckResult("corpus", False, says),), f"hardneg index {ARM}"))
     return [f"b-{SET}", str(MANY), str(7 * MANY), "[v2]", f"hardneg index {ARM}", "STALE"]
 
 

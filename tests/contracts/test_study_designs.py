@@ -187,13 +187,13 @@ def one_set(contrasts, folder, seed):
 
 def test_a_difference_of_two_arms_is_that_of_compare(study_modules, tmp_path):
     """The contrast a - b is `hardneg compare`'s difference of a to the baseline b."""
-    from hardneg.compare.contrasts import Plan, compare
+    from hardneg.compare.contrasts import ComparisonPlan, compare
 
     contrasts = study_modules[1]
     one = one_set(contrasts, tmp_path, 0)
     arms = one.arms
     ours = contrasts.test(one, {"a": 1, "b": -1}, "ndcg@10")
-    theirs = compare("d", arms, Plan("ndcg@10", baseline="b")).contrasts["a"].difference
+    theirs = compare("d", arms, ComparisonPlan("ndcg@10", baseline="b")).contrasts["a"].difference
     assert ours.mean == pytest.approx(theirs.mean)
     assert ours.error == pytest.approx(theirs.error)
     assert ours.freedom == pytest.approx(theirs.freedom)

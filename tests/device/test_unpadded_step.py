@@ -39,7 +39,7 @@ def test_a_step_without_padding_has_the_cpus_numbers_and_never_waits(bert, toy, 
 def test_the_kernel_attends_as_padded_texts_do(heads, window, device):
     if torch.device(device.device).type != "cuda":
         pytest.skip("torch's kernel for texts of many lengths is for NVIDIA GPUs")
-    layout = unpadded.Layout.of(torch.tensor([3, 40, 1, 17]), torch.device(device.device))
+    layout = unpadded.TokenLayout.of(torch.tensor([3, 40, 1, 17]), torch.device(device.device))
     make = {"device": device.device, "dtype": torch.bfloat16, "requires_grad": True}
     inputs = [torch.randn(61, count, 32, **make) for count in (4, heads, heads)]
     assert unpadded._kernel_takes(inputs[0], 0.0)

@@ -13,7 +13,7 @@ import pytest
 from run_folders import column, rows
 
 from hardneg.config import classes
-from hardneg.mining.audit import Finding
+from hardneg.mining.audit import SuspiciousNegative
 from hardneg.runs.drawn_stores import read_stores
 from hardneg.runs.saved_config import open_data, read_config
 
@@ -92,7 +92,10 @@ def assert_table(server, run, source, folder):
     assert (table["type"], table["made_by"], table["committed"]) == ("run_table", run.name, True)
     (name,) = (name for name in table["files"] if name != "manifest")
     sample = json.loads(table["files"][name])
-    assert sample["columns"] == [field.name for field in dataclasses.fields(Finding)] and len(sample["data"]) == 20
+    assert (
+        sample["columns"] == [field.name for field in dataclasses.fields(SuspiciousNegative)]
+        and len(sample["data"]) == 20
+    )
     texts = set(open_data(folder).corpus.texts.to_pylist())
     assert all({row[1], row[2]} <= texts for row in sample["data"])
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hardneg.ab.report import Report
-from hardneg.ab.tables import Table, gate, headline, shown, tables
+from hardneg.ab.tables import ReportTable, gate, headline, shown, tables
 from hardneg.system.markdown_table import markdown_table
 
 
@@ -34,7 +34,7 @@ def _lines(report: Report, texts: bool) -> Iterator[str]:
     yield from (f"- {escaped(note)}" for note in report.notes)
 
 
-def _table(table: Table) -> Iterator[str]:
+def _table(table: ReportTable) -> Iterator[str]:
     yield from (f"## {table.title}", "")
     yield from markdown_table(table.header, [[escaped(cell) for cell in row] for row in table.rows], numbers=True)
     yield ""

@@ -10,11 +10,11 @@ from hardneg.data.readers.judgements import tsv_judgements
 from hardneg.data.readers.lines import BadRow, Strict
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import UserError
-from hardneg.retrieval.metrics import Rankings, Run, grade
+from hardneg.retrieval.metrics import QueryRankings, Rankings, grade
 from hardneg.runs.trec_runs import in_order
 
 
-def ranked(run: Run, data: RetrievalData) -> Rankings:
+def ranked(run: QueryRankings, data: RetrievalData) -> Rankings:
     """Return a run's rankings by string ids, in trec_eval's order."""
     return {query: in_order(found) for query, found in run.as_dict(data).items()}
 

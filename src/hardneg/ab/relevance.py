@@ -21,7 +21,7 @@ from hardneg.retrieval.metrics import Labels, gains, grades
 
 
 @dataclass(frozen=True)
-class Judged:
+class Judgements:
     """The judgements of one split: query -> document -> grade, 0 for what was judged and found not relevant.
 
     `queries` and `docs` map ids to texts, empty where there are none; `sets` names the data set of each query where
@@ -65,13 +65,13 @@ class Judged:
         return components(Qrels.of_relevant(rows, docs), len(self.ids))
 
 
-def from_data(data: RetrievalData, split: str) -> Judged:
+def from_data(data: RetrievalData, split: str) -> Judgements:
     """Take the judgements and texts of a loaded data set."""
     qrels = data.split(split)
     rows = qrels.query_rows
     ids = data.queries.ids.take(rows).to_pylist()
     parts = data.parts_of(rows).tolist() if data.mixed else []
-    return Judged(
+    return Judgements(
         name=f"{data.name} ({split})",
         labels=grades(qrels, data),
         gains=gains(qrels, data),
@@ -98,7 +98,9 @@ class _Lookup(Mapping[str, str]):
         return len(self.corpus)
 
 
-def from_files(qrels: Path, queries: Path | None, corpus: Path | None, relevant_from: float | None = None) -> Judged:
+def from_files(
+    qrels: Path, queries: Path | None, corpus: Path | None, relevant_from: float | None = None
+) -> Judgements:
     """Read judgements, and texts in BEIR's JSON lines where they are given.
 
     `relevant_from` is the lowest grade that is relevant (null: any above 0); nDCG counts the lower ones all the same,
@@ -110,7 +112,7 @@ def from_files(qrels: Path, queries: Path | None, corpus: Path | None, relevant_
     if relevant_from is not None and not any(grade > 0 for docs in labels.values() for grade in docs.values()):
         highest = max((grade for docs in written.values() for grade in docs.values()), default=0)
         raise UserError(f"--relevant-from {relevant_from:g}: no document is relevant; the highest grade is {highest:g}")
-    return Judged(
+    return Judgements(
         name=qrels.name if relevant_from is None else f"{qrels.name} (relevant from {relevant_from:g})",
         labels=labels,
         gains=None if relevant_from is None else written,

@@ -16,10 +16,10 @@ from hardneg.ab.gate import Gate
 from hardneg.ab.interleaving import Interleaved, outcome
 from hardneg.ab.overlap import rbo, top_overlap
 from hardneg.ab.rankings import lists, over
-from hardneg.ab.relevance import Judged
+from hardneg.ab.relevance import Judgements
 from hardneg.ab.simulated_users import USERS
 from hardneg.ab.slices import each, slices
-from hardneg.ab.systems import Side
+from hardneg.ab.systems import ComparedSystem
 from hardneg.compare import clusters
 from hardneg.errors import UserError
 from hardneg.retrieval.metrics import OwnMetric, of_rankings
@@ -29,7 +29,7 @@ SHOWN_HOLES = 10  # unjudged@10, as it is reported elsewhere
 
 
 @dataclass(frozen=True)
-class Plan:
+class AbPlan:
     """What is asked. The first metric is the decisive one: slices, examples and the gate use it.
 
     `k` are the results that a user sees: what is lost, gained, common and interleaved. `cluster` is a file of query ids
@@ -67,7 +67,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Example:
+class WorsenedQuery:
     """A query that got worse, with the relevant documents that it lost and what leads its new ranking."""
 
     query: str
@@ -83,15 +83,15 @@ class Report:
 
     old: str
     new: str
-    judged: Judged
-    plan: Plan
+    judged: Judgements
+    plan: AbPlan
     effects: tuple[Effect, ...]
     delta: Float[np.ndarray, " Q"]
     rbo: Float[np.ndarray, " Q"]
     common: float
     unjudged: tuple[float, float]
     changes: Changes
-    examples: tuple[Example, ...]
+    examples: tuple[WorsenedQuery, ...]
     slices: tuple[Effect, ...]
     interleaved: Interleaved | None
     reasons: tuple[str, ...]
@@ -115,7 +115,7 @@ class Report:
         return "worse" if self.effect.high < 0 else "no difference shown"
 
 
-def compare(old: Side, new: Side, judged: Judged, plan: Plan) -> Report:
+def compare(old: ComparedSystem, new: ComparedSystem, judged: Judgements, plan: AbPlan) -> Report:
     """Compare two sides query by query; raises `UserError` where their rankings hold none of the judged queries."""
     ids, sides = judged.ids, (old, new)
     for side in sides:
@@ -154,7 +154,7 @@ def compare(old: Side, new: Side, judged: Judged, plan: Plan) -> Report:
     )
 
 
-def _clusters(judged: Judged, plan: Plan) -> np.ndarray | None:
+def _clusters(judged: Judgements, plan: AbPlan) -> np.ndarray | None:
     if plan.cluster is not None:
         return clusters.numbered(clusters.read(plan.cluster), np.array(judged.ids), plan.cluster)
     return judged.sharing_positives() if plan.cluster_positives else None
@@ -167,7 +167,7 @@ def _examples(
     moved: Changes,
     tops: Mapping[str, Sequence[str]],
     most: int,
-) -> Iterator[Example]:
+) -> Iterator[WorsenedQuery]:
     """The queries that lost a relevant document, those with the largest fall first."""
     lost: dict[str, list[Move]] = {}
     for move in moved.lost:
@@ -176,11 +176,11 @@ def _examples(
     worst = sorted(lost, key=lambda query: (new[place[query]] - old[place[query]], query))
     for query in worst[:most]:
         row = place[query]
-        yield Example(query, float(old[row]), float(new[row]), tuple(lost[query]), next(iter(tops[query]), None))
+        yield WorsenedQuery(query, float(old[row]), float(new[row]), tuple(lost[query]), next(iter(tops[query]), None))
 
 
 def _interleaved(
-    old: Mapping[str, list[str]], new: Mapping[str, list[str]], judged: Judged, plan: Plan
+    old: Mapping[str, list[str]], new: Mapping[str, list[str]], judged: Judgements, plan: AbPlan
 ) -> Interleaved | None:
     if plan.clicks is not None:
         unit, impressions = logged(plan.clicks)
@@ -191,7 +191,9 @@ def _interleaved(
     return outcome(shown, f"simulated: a {plan.user} user, {plan.impressions} lists a query", "query")
 
 
-def _notes(sides: Sequence[Side], judged: Judged, plan: Plan, sliced: Sequence[Effect]) -> Iterator[str]:
+def _notes(
+    sides: Sequence[ComparedSystem], judged: Judgements, plan: AbPlan, sliced: Sequence[Effect]
+) -> Iterator[str]:
     """Notes that keep readers from reading more into the numbers than they say."""
     yield (
         "One run of each: the intervals speak of other queries, not of other seeds. A second training of the same model"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
-from hardneg.ab.relevance import Judged
+from hardneg.ab.relevance import Judgements
 from hardneg.compare import clusters
 from hardneg.errors import UserError
 from hardneg.system.counts_in_words import QUERIES, counted
@@ -20,7 +20,7 @@ _WORD = re.compile(r"\w+")
 Slices = Mapping[str, Mapping[str, Bool[np.ndarray, " Q"]]]  # kind -> slice -> which queries
 
 
-def slices(judged: Judged, files: Mapping[str, Path]) -> dict[str, dict[str, np.ndarray]]:
+def slices(judged: Judgements, files: Mapping[str, Path]) -> dict[str, dict[str, np.ndarray]]:
     """Return which queries are of each slice, by kind; a kind with a single slice is left out.
 
     `files` maps a kind of the user's to a file of query ids and slices (tab-separated, .csv or .json); queries that it
@@ -52,7 +52,7 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def lexical_overlap(judged: Judged) -> Float[np.ndarray, " Q"]:
+def lexical_overlap(judged: Judgements) -> Float[np.ndarray, " Q"]:
     """Return the share of each query's distinct words that its relevant document holds, the best one if there are many.
 
     Low shares are the queries that word matching cannot answer.

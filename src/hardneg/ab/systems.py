@@ -11,7 +11,7 @@ from hydra import compose
 from omegaconf import DictConfig
 
 from hardneg.ab.rankings import ranked
-from hardneg.ab.relevance import Judged, from_data, from_files
+from hardneg.ab.relevance import Judgements, from_data, from_files
 from hardneg.ab.run_file import run_file
 from hardneg.config import classes, composition
 from hardneg.config.command_words import key_of, quoted
@@ -31,7 +31,7 @@ WORDS = ("data", "split", "cache", "precision", "evaluate.depth", "evaluate.leav
 
 
 @dataclass(frozen=True)
-class Side:
+class ComparedSystem:
     """One of the two: its name, its rankings, and the fingerprint of what it was tested on, if known."""
 
     name: str
@@ -68,7 +68,7 @@ def config_of(words: Sequence[str], checkpoint: Path | None) -> DictConfig | Non
     return cfg
 
 
-def load(old: Path, new: Path, words: Sequence[str], files: Files) -> tuple[Side, Side, Judged]:
+def load(old: Path, new: Path, words: Sequence[str], files: Files) -> tuple[ComparedSystem, ComparedSystem, Judgements]:
     """Find the rankings of both sides and what they are judged by.
 
     The judgements are those of the words `data=...`, or of the files, or else of the data set that a run folder names.
@@ -106,13 +106,13 @@ def load(old: Path, new: Path, words: Sequence[str], files: Files) -> tuple[Side
     return one, other, judged
 
 
-def _read(path: Path) -> Side:
+def _read(path: Path) -> ComparedSystem:
     """Read a run file, or the one in a folder that `train` or `evaluate` left."""
     summary = read_summary(path) or {}
-    return Side(str(path), read_run(run_file(path)), summary.get("test_set"), summary.get("seed"))
+    return ComparedSystem(str(path), read_run(run_file(path)), summary.get("test_set"), summary.get("seed"))
 
 
-def _of_folder(paths: Sequence[Path]) -> Judged:
+def _of_folder(paths: Sequence[Path]) -> Judgements:
     """Load the data set that the first run folder names."""
     for path in paths:
         if (path / CONFIG).is_file():
@@ -133,7 +133,7 @@ def one_split(test: Any) -> str:
     return splits[0]
 
 
-def _rank(path: Path, cfg: DictConfig | None, data: RetrievalData | None) -> Side:
+def _rank(path: Path, cfg: DictConfig | None, data: RetrievalData | None) -> ComparedSystem:
     """Rank the split with a checkpoint."""
     # Only here what needs torch: two run files are compared without it.
     from hardneg.mining.baseline import baseline_run
@@ -144,4 +144,4 @@ def _rank(path: Path, cfg: DictConfig | None, data: RetrievalData | None) -> Sid
     left_out, split = seen(data, cfg.evaluate.leave_out), one_split(cfg.split)
     miner = Dense(ckpt_path=str(path), precision=cfg.precision)
     run = baseline_run(miner, data, split, cfg.evaluate.depth, Path(cfg.cache), left_out)
-    return Side(str(path), ranked(run, data), data.fingerprint(split))
+    return ComparedSystem(str(path), ranked(run, data), data.fingerprint(split))

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from hardneg.ab.effects import Effect
 from hardneg.ab.gained_lost import Move
-from hardneg.ab.report import SHOWN_HOLES, Example, Report
+from hardneg.ab.report import SHOWN_HOLES, Report, WorsenedQuery
 from hardneg.system.counts_in_words import QUERIES, counted
 
 LONGEST = 240  # characters of a document that are shown
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """A heading, the names of its columns, its rows, and a note for reading it; `words`: its columns of words."""
 
     title: str
@@ -24,10 +24,10 @@ class Table:
     words: tuple[int, ...] = (0,)
 
 
-def tables(report: Report) -> Iterator[Table]:
+def tables(report: Report) -> Iterator[ReportTable]:
     """Yield the tables in the order of the report; slices and interleaving only where there are any."""
     unit = "queries" if report.effect.difference.queries == len(report.judged.ids) else "clusters of queries"
-    yield Table(
+    yield ReportTable(
         "Difference, paired by query",
         ("metric", "old", "new", "new - old, 95% interval", "win / tie / loss"),
         tuple((one.name, *_cells(one)) for one in report.effects),
@@ -35,7 +35,7 @@ def tables(report: Report) -> Iterator[Table]:
     )
     yield _results(report)
     if report.slices:
-        yield Table(
+        yield ReportTable(
             f"Slices, {report.effect.name}",
             ("slice", "queries", "old", "new", "new - old, 95% interval", "win / tie / loss"),
             tuple((one.name, str(one.queries), *_cells(one)) for one in report.slices),
@@ -46,7 +46,7 @@ def tables(report: Report) -> Iterator[Table]:
         yield _interleaving(report)
 
 
-def _results(report: Report) -> Table:
+def _results(report: Report) -> ReportTable:
     changes, k = report.changes, report.plan.k
     rows = [
         (f"relevant documents lost from the first {k}", str(len(changes.lost)), f"{changes.lost_share:.1%} of queries"),
@@ -55,10 +55,10 @@ def _results(report: Report) -> Table:
         ("rank-biased overlap (p = 0.9)", f"{report.rbo.mean():.3f}", f"lowest {report.rbo.min():.3f}"),
         (f"unjudged@{SHOWN_HOLES}", f"{report.unjudged[0]:.1%} old", f"{report.unjudged[1]:.1%} new"),
     ]
-    return Table("Results", ("", "", ""), tuple(rows))
+    return ReportTable("Results", ("", "", ""), tuple(rows))
 
 
-def _interleaving(report: Report) -> Table:
+def _interleaving(report: Report) -> ReportTable:
     seen = report.interleaved
     assert seen is not None
     low, high = seen.difference.interval()
@@ -69,7 +69,7 @@ def _interleaving(report: Report) -> Table:
         f" 0.5: above 0 users preferred the new one. Lists of one {seen.unit} count as one draw."
     )
     header = ("preference for new, 95% interval", "win / tie / loss", "lists without a click")
-    return Table("Interleaving (team draft)", header, (row,), note, words=())
+    return ReportTable("Interleaving (team draft)", header, (row,), note, words=())
 
 
 def _cells(effect: Effect) -> tuple[str, ...]:
@@ -100,7 +100,7 @@ def excerpt(text: str | None) -> str:
     return line if len(line) <= LONGEST else f"{line[:LONGEST].rsplit(' ', 1)[0]} ..."
 
 
-def shown(example: Example, report: Report, texts: bool) -> dict[str, object]:
+def shown(example: WorsenedQuery, report: Report, texts: bool) -> dict[str, object]:
     """An example for people: the query, its values, what it lost and what comes first now; texts if they are wanted."""
     docs = report.judged.docs if texts else {}
     query = excerpt(report.judged.queries.get(example.query)) if texts else ""

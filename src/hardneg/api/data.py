@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardneg.api.frames import Frame, frame_of
-from hardneg.api.layouts import JudgedSet, Layout, Tables
+from hardneg.api.layouts import DataLayout, JudgedSet, Tables
 from hardneg.api.words import words_of
 from hardneg.data.readers.split_names import SPLITS, split_name
 from hardneg.errors import ConfigError, DataError
@@ -39,7 +39,7 @@ class Data:
     """
 
     name: str
-    layout: Layout
+    layout: DataLayout
     options: Mapping[str, Any] = field(default_factory=dict)
     only: str | None = None  # the split of a single table, where that is not train
 

@@ -19,7 +19,7 @@ from hardneg.system.cache_folder import HANDED_IN
 from hardneg.system.progress import track
 
 
-class Layout(ABC):
+class DataLayout(ABC):
     """What was handed in, and how it is written; `kind` is the option of `data=` that reads it."""
 
     kind: ClassVar[str]
@@ -46,7 +46,7 @@ class Layout(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class Tables(Layout):
+class Tables(DataLayout):
     """A table for each split, and maybe one of further documents (`corpus`)."""
 
     frames: Mapping[str, Frame]
@@ -71,7 +71,7 @@ class Tables(Layout):
 
 
 @dataclass(frozen=True, eq=False)
-class JudgedSet(Layout):
+class JudgedSet(DataLayout):
     """A corpus, queries and judgements by split, as BEIR has them.
 
     Ids map to a text or to {title, text}; qrels map split, query and document to a grade.

@@ -14,7 +14,7 @@ from hardneg.ab.simulated_users import USERS
 from hardneg.errors import UserError
 
 if TYPE_CHECKING:
-    from hardneg.ab.report import Plan, Report
+    from hardneg.ab.report import AbPlan, Report
     from hardneg.ab.systems import Files
 
 EXAMPLES = """examples:
@@ -182,10 +182,10 @@ def _check_there(given: argparse.Namespace, own: Mapping[str, Path]) -> None:
             raise UserError(f"{option}{'' if option.endswith('=') else ' '}{path}: {what}")
 
 
-def _plan(given: argparse.Namespace, own: dict[str, Path]) -> Plan:
-    from hardneg.ab.report import Plan
+def _plan(given: argparse.Namespace, own: dict[str, Path]) -> AbPlan:
+    from hardneg.ab.report import AbPlan
 
-    return Plan(
+    return AbPlan(
         metrics=tuple(name for names in given.metric or ["ndcg@10,recall@100"] for name in names.split(",")),
         k=given.k,
         tie=given.tie,

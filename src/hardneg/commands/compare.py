@@ -40,7 +40,8 @@ def main(arguments: Sequence[str]) -> None:
     from hardneg.compare import across_tables
     from hardneg.compare.across_sets import across
     from hardneg.compare.arms import arms, check_measured, rename
-    from hardneg.compare.contrasts import Plan, compare
+    from hardneg.compare.comparison import ComparisonPlan
+    from hardneg.compare.contrasts import compare
     from hardneg.compare.tables import show
 
     for path, reason in found.left_out.items():
@@ -54,7 +55,8 @@ def main(arguments: Sequence[str]) -> None:
     of_data: dict[str, list[Comparison]] = {data: [] for data in names}
     for metric in metrics:
         plans = {
-            data: Plan(metric, given.baseline, given.primary, given.margin, given.tie, grouped[data]) for data in names
+            data: ComparisonPlan(metric, given.baseline, given.primary, given.margin, given.tie, grouped[data])
+            for data in names
         }
         wholes = {data: compare(_titled(data, given.set), by_data[data], plan) for data, plan in plans.items()}
         comparisons += list(wholes.values())

@@ -19,7 +19,7 @@ from hardneg.encoders import checkpoint
 from hardneg.encoders.precision import resolve_precision
 from hardneg.mining.baseline import baseline_metrics
 from hardneg.preflight.machine import check_machine
-from hardneg.retrieval.metrics import Run, per_query, resolve
+from hardneg.retrieval.metrics import QueryRankings, per_query, resolve
 from hardneg.retrieval.retriever import Retriever, seen
 from hardneg.retrieval.test_sets import TestSet, fingerprints, leave_out, load_others, nested_runs, test_sets
 from hardneg.runs import results
@@ -87,7 +87,7 @@ def _evaluate(cfg: DictConfig) -> None:
     log.info("results: %s", folder)
 
 
-def _measured(cfg: DictConfig, one: TestSet, runs: dict[str, Run]) -> results.Tested:
+def _measured(cfg: DictConfig, one: TestSet, runs: dict[str, QueryRankings]) -> results.Tested:
     """Measure the baseline and the checkpoint on a test set, query by query."""
     judged = one.data.split(one.split)
     systems = baseline_metrics(cfg, one.data, one.split, one.retriever.seen)

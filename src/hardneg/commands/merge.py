@@ -50,7 +50,7 @@ def merge(
 
     read = [_read(path) for path in paths]
     models = [
-        merging.Model(
+        merging.ModelToMerge(
             name=str(path),
             recipe=one.recipe,
             architecture=one.recipe.architecture(one.towers.tower(QUERY)),

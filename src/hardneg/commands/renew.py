@@ -31,10 +31,10 @@ def main(arguments: Sequence[str]) -> None:
     from hardneg.serving.index_folder import IndexFolder
 
     root = IndexFolder(given.index).live().root  # a folder that is no index is refused before more is imported
-    from hardneg.ab.report import Plan
+    from hardneg.ab.report import AbPlan
     from hardneg.renew.renewing import renew_in
 
-    plan = Plan(cluster_positives=given.cluster_positives, gate=gate.of(given))
+    plan = AbPlan(cluster_positives=given.cluster_positives, gate=gate.of(given))
     if code := renew_in(root, given.words, plan, given.switch, given.anyway):
         sys.exit(code)
 

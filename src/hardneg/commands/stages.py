@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from hardneg.config.composition import output_folder
-from hardneg.stages.recipe import Plan, make_plan, read_list, recipes, with_kinds
+from hardneg.stages.recipe import StagesPlan, make_plan, read_list, recipes, with_kinds
 from hardneg.stages.request import PLACE, again, note
 
 ROOT = "paths.output_dir="
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> None:
     run(plan)
 
 
-def plan_of(arguments: Sequence[str]) -> Plan:
+def plan_of(arguments: Sequence[str]) -> StagesPlan:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="hardneg stages",

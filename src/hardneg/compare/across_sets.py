@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hardneg.compare.arms import Arm
-from hardneg.compare.comparison import Comparison, Plan, Row
+from hardneg.compare.comparison import ArmRow, Comparison, ComparisonPlan
 from hardneg.compare.contrasts import compare
 from hardneg.compare.statistics import ALPHA
 
@@ -41,7 +41,7 @@ class Across:
         """The baselines of the sets: one, unless the sets have different arms."""
         return list(dict.fromkeys(table.baseline for table in self.columns.values()))
 
-    def cell(self, arm: str, column: str) -> Row | None:
+    def cell(self, arm: str, column: str) -> ArmRow | None:
         """One arm on one set; None where it was not tested there."""
         return next((row for row in self.columns[column].rows if row.arm == arm), None)
 
@@ -50,7 +50,7 @@ class Across:
         found = [row.mean for name in self.columns if (row := self.cell(arm, name)) is not None]
         return float(np.mean(found)) if len(found) == len(self.columns) else None
 
-    def mean_row(self, arm: str) -> Row | None:
+    def mean_row(self, arm: str) -> ArmRow | None:
         """The test of the mean; None where it is not tested."""
         return None if self.whole is None else next((row for row in self.whole.rows if row.arm == arm), None)
 
@@ -61,7 +61,7 @@ class Across:
         return max((mean for arm in self.arms if (mean := self.mean(arm)) is not None), default=float("nan"))
 
 
-def mark(row: Row | None) -> str:
+def mark(row: ArmRow | None) -> str:
     """Say whether an arm is better or worse than the baseline, where that was tested and is significant."""
     if row is None or row.contrast is None or row.contrast.p >= ALPHA:
         return ""
@@ -69,7 +69,7 @@ def mark(row: Row | None) -> str:
 
 
 def across(
-    by_data: Mapping[str, Mapping[str, Arm]], plans: Mapping[str, Plan], wholes: Mapping[str, Comparison]
+    by_data: Mapping[str, Mapping[str, Arm]], plans: Mapping[str, ComparisonPlan], wholes: Mapping[str, Comparison]
 ) -> Across | None:
     """Put the sets of all data side by side, by the `plans` and comparisons (`wholes`) of each; None for one set.
 
@@ -92,7 +92,9 @@ def across(
     return Across(table.metric, columns, only, _notes(table))
 
 
-def _plan_of_set(plan: Plan, baseline: str, whole: Mapping[str, Arm], here: Mapping[str, Arm]) -> Plan:
+def _plan_of_set(
+    plan: ComparisonPlan, baseline: str, whole: Mapping[str, Arm], here: Mapping[str, Arm]
+) -> ComparisonPlan:
     """The plan for one of several sets: the same baseline, and the clusters of its queries."""
     if plan.clusters is None:
         return replace(plan, baseline=baseline)

@@ -11,7 +11,7 @@ from hardneg.compare.statistics import ALPHA, LEAST_FREEDOM, Difference
 
 
 @dataclass(frozen=True)
-class Plan:
+class ComparisonPlan:
     """What is asked, decided before looking: the metric, the baseline, the primary arms, the margin that matters.
 
     `primary` empty: all arms. `margin` is the smallest difference of interest (SESOI); without one, equivalence is not
@@ -78,7 +78,7 @@ class Contrast:
 
 
 @dataclass(frozen=True)
-class Row:
+class ArmRow:
     """One arm: its seeds, mean and standard deviation between seeds; `contrast` is None for the baseline."""
 
     arm: str
@@ -93,9 +93,9 @@ class Comparison:
     """One table: the arms on one data set in one metric, best first, and the notes that belong to it."""
 
     data: str
-    plan: Plan
+    plan: ComparisonPlan
     baseline: str
-    rows: list[Row]
+    rows: list[ArmRow]
     sets: int  # how many test sets the metric is the mean of; 0: it is of one
     notes: list[str] = field(default_factory=list)
 

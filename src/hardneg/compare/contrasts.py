@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from hardneg.compare import statistics
 from hardneg.compare.arms import Arm, seed_table
-from hardneg.compare.comparison import Comparison, Contrast, Plan, Row
+from hardneg.compare.comparison import ArmRow, Comparison, ComparisonPlan, Contrast
 from hardneg.compare.notes import notes_on
 from hardneg.compare.statistics import SeedVariance
 from hardneg.errors import UserError
 
 
-def compare(data: str, by_arm: Mapping[str, Arm], plan: Plan) -> Comparison:
+def compare(data: str, by_arm: Mapping[str, Arm], plan: ComparisonPlan) -> Comparison:
     """Test every arm against the baseline; raises `UserError` for an unknown baseline or primary arm."""
     baseline = plan.baseline or usual_baseline(by_arm)
     for option, names in (("--baseline", [baseline]), ("--primary", plan.primary)):
@@ -37,13 +37,13 @@ def usual_baseline(by_arm: Mapping[str, Arm]) -> str:
     return min(by_arm, key=lambda name: (not by_arm[name].in_batch_only, name))
 
 
-def _row(arm: Arm, metric: str, contrast: Contrast | None) -> Row:
+def _row(arm: Arm, metric: str, contrast: Contrast | None) -> ArmRow:
     means = arm.means(metric)
     spread = float(means.std(ddof=1)) if len(means) > 1 else float("nan")
-    return Row(arm.name, tuple(arm.runs), float(means.mean()), spread, contrast)
+    return ArmRow(arm.name, tuple(arm.runs), float(means.mean()), spread, contrast)
 
 
-def _contrast(arm: Arm, baseline: Arm, plan: Plan, spread: SeedVariance | None) -> Contrast | None:
+def _contrast(arm: Arm, baseline: Arm, plan: ComparisonPlan, spread: SeedVariance | None) -> Contrast | None:
     """Test one arm, with the variance between seeds of all arms; None where it shares no seed with the baseline."""
     if not arm.shared(baseline):
         return None
@@ -64,7 +64,7 @@ def _contrast(arm: Arm, baseline: Arm, plan: Plan, spread: SeedVariance | None) 
     )
 
 
-def _corrected(contrasts: Mapping[str, Contrast], plan: Plan) -> dict[str, Contrast]:
+def _corrected(contrasts: Mapping[str, Contrast], plan: ComparisonPlan) -> dict[str, Contrast]:
     """Correct each kind of p-value over the primary contrasts."""
     primary = [name for name, contrast in contrasts.items() if contrast.primary]
 

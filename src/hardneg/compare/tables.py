@@ -11,7 +11,7 @@ from typing import Any
 from rich import box
 from rich.text import Text
 
-from hardneg.compare.comparison import Comparison, Contrast, Row
+from hardneg.compare.comparison import ArmRow, Comparison, Contrast
 from hardneg.compare.notes import freedom
 from hardneg.compare.p_values import written
 from hardneg.compare.power import detectable
@@ -33,7 +33,7 @@ def header(table: Comparison) -> list[str]:
     return ["arm", "seeds", "mean", "SD", "difference and 95% interval", *tested]
 
 
-def cells(row: Row, table: Comparison) -> list[str]:
+def cells(row: ArmRow, table: Comparison) -> list[str]:
     """One row, as text."""
     out = [row.arm, str(len(row.seeds)), f"{row.mean:.4f}", number(row.spread, ".4f")]
     return out + (_tested(row.contrast, table) if row.contrast else [""] * (len(header(table)) - len(out)))
@@ -109,7 +109,7 @@ def show(table: Comparison) -> None:
     console.print()
 
 
-def _style(row: Row) -> str:
+def _style(row: ArmRow) -> str:
     if row.contrast is None:
         return "bold"
     return "dim" if not row.contrast.primary else ""
@@ -141,7 +141,7 @@ def comma_separated(tables: Sequence[Comparison]) -> str:
     return out.getvalue()
 
 
-def _record(row: Row, table: Comparison) -> dict[str, Any]:
+def _record(row: ArmRow, table: Comparison) -> dict[str, Any]:
     out: dict[str, Any] = {"arm": row.arm, "seeds": len(row.seeds), "mean": row.mean, "sd": row.spread}
     if row.contrast is None:
         return out

@@ -18,7 +18,7 @@ IDENTITY = "Identity"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dense:
+class DenseSpec:
     """Describes one layer: `activation`(W x + b), and x or its projection added to that with `residual`.
 
     `activation` is the name of a class in torch.nn that needs no argument, such as Tanh, GELU or Identity.
@@ -42,12 +42,12 @@ class Dense:
         activation_of(self.activation)
 
     @classmethod
-    def of(cls, given: Dense | Mapping[str, Any]) -> Dense:
+    def of(cls, given: DenseSpec | Mapping[str, Any]) -> DenseSpec:
         """Make one from a config's settings, as {out_features: 256, activation: Identity}.
 
         Raises `ConfigError` for settings that a layer does not take.
         """
-        if isinstance(given, Dense):
+        if isinstance(given, DenseSpec):
             return given
         try:
             return cls(**{str(key): value for key, value in given.items() if key != "_target_"})
@@ -56,12 +56,12 @@ class Dense:
                 f"encoder.dense: a layer is {{out_features: 256, activation: Identity}}: {error}"
             ) from error
 
-    def fits(self, other: Dense) -> bool:
+    def fits(self, other: DenseSpec) -> bool:
         """Whether it describes the same layer, where one of the two may leave `in_features` out."""
         width = self.in_features if other.in_features is None else other.in_features
         return self.behind(width) == other.behind(width)
 
-    def behind(self, width: int | None) -> Dense:
+    def behind(self, width: int | None) -> DenseSpec:
         """The same, with `in_features` filled in if it was left out."""
         return replace(self, in_features=width) if self.in_features is None else self
 
@@ -73,7 +73,7 @@ class Dense:
 class DenseLayer(nn.Module):
     """One layer; the names of its weights are those of sentence-transformers."""
 
-    def __init__(self, dense: Dense) -> None:
+    def __init__(self, dense: DenseSpec) -> None:
         super().__init__()
         assert dense.in_features is not None, "Dense.behind() comes first"
         self.linear = nn.Linear(dense.in_features, dense.out_features, bias=dense.bias)
@@ -105,7 +105,7 @@ def full_name(activation: str) -> str:
     return f"{made.__module__}.{made.__qualname__}"
 
 
-def in_a_row(layers: Sequence[Dense], width: int) -> nn.Sequential:
+def in_a_row(layers: Sequence[DenseSpec], width: int) -> nn.Sequential:
     """Make the layers for vectors of `width`; raises `ConfigError` where one does not fit the one before."""
     made = []
     for layer in layers:
@@ -116,7 +116,7 @@ def in_a_row(layers: Sequence[Dense], width: int) -> nn.Sequential:
     return nn.Sequential(*made)
 
 
-def alike(one: Sequence[Dense], other: Sequence[Dense]) -> bool:
+def alike(one: Sequence[DenseSpec], other: Sequence[DenseSpec]) -> bool:
     """Whether two descriptions mean the same layers."""
     return len(one) == len(other) and all(a.fits(b) for a, b in zip(one, other, strict=True))
 

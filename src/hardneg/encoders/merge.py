@@ -69,7 +69,7 @@ def _arc(name: str, first: Tensor, second: Tensor, share: float) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelToMerge:
     """What is merged: its name for messages, what decides its vectors, and its weights."""
 
     name: str
@@ -79,7 +79,7 @@ class Model:
     weights: Weights
 
 
-def check_alike(models: Sequence[Model]) -> None:
+def check_alike(models: Sequence[ModelToMerge]) -> None:
     """Raise `ConfigError`, naming the first difference, unless the models embed alike but for their weights."""
     first = models[0]
     for other in models[1:]:
@@ -93,7 +93,7 @@ def check_alike(models: Sequence[Model]) -> None:
         )
 
 
-def _difference(first: Model, other: Model) -> str | None:
+def _difference(first: ModelToMerge, other: ModelToMerge) -> str | None:
     kinds = [type(model.recipe).__name__ for model in (first, other)]
     if kinds[0] != kinds[1]:
         return f"they are encoders of two kinds, {kinds[0]} and {kinds[1]}"

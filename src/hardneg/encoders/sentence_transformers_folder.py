@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hardneg.encoders.dense_layers import Dense
+from hardneg.encoders.dense_layers import DenseSpec
 from hardneg.encoders.first_module import FirstModule
 from hardneg.encoders.folder_json import read_json, says_classifier
 from hardneg.encoders.folder_prompts import FolderPrompts
@@ -123,7 +123,7 @@ class ModuleChain:
             )
         return about
 
-    def dense(self) -> tuple[Dense, ...]:
+    def dense(self) -> tuple[DenseSpec, ...]:
         """The linear layers after the pooling."""
         self.check()
         return tuple(_dense(path) for path in self.dense_folders())
@@ -158,7 +158,7 @@ class ModuleChain:
             )
 
 
-def _dense(folder: Path) -> Dense:
+def _dense(folder: Path) -> DenseSpec:
     about = read_json(folder / "config.json") or {}
     place = about.get("module_input_name", "sentence_embedding")
     if place != "sentence_embedding" or about.get("module_output_name", place) != place:
@@ -168,7 +168,7 @@ def _dense(folder: Path) -> Dense:
         raise ConfigError(f"{folder}: its activation {activation} is not one of torch.nn")
     if not {"in_features", "out_features"} <= set(about):
         raise ConfigError(f"{folder / 'config.json'} does not say in_features and out_features of its Dense layer")
-    return Dense(
+    return DenseSpec(
         in_features=about["in_features"],
         out_features=about["out_features"],
         bias=about.get("bias", True),

@@ -15,7 +15,7 @@ from hardneg.data.tables import Texts
 from hardneg.data.tokens import AUTO, Side
 from hardneg.encoders.base import LENGTHS, EncoderRecipe, Tower
 from hardneg.encoders.decoder import append_eos
-from hardneg.encoders.dense_layers import Dense, alike, load_dense
+from hardneg.encoders.dense_layers import DenseSpec, alike, load_dense
 from hardneg.encoders.file_hashes import TOKENIZER, check_hashes
 from hardneg.encoders.folder_defaults import from_folder, said
 from hardneg.encoders.latent_attention import Latents
@@ -63,7 +63,7 @@ class Transformer(EncoderRecipe):
 
     model: str
     pooling: str = AUTO
-    dense: str | Sequence[Dense | Mapping[str, Any]] | None = AUTO
+    dense: str | Sequence[DenseSpec | Mapping[str, Any]] | None = AUTO
     normalize: bool | str = AUTO
     query: Side = Side(AUTO, AUTO)
     document: Side = Side(AUTO, AUTO)
@@ -91,7 +91,7 @@ class Transformer(EncoderRecipe):
         if isinstance(self.dense, str) and self.dense != AUTO:
             raise ConfigError(f"encoder.dense must be auto, null or a list of layers, got {self.dense!r}")
         if not isinstance(self.dense, str):
-            object.__setattr__(self, "dense", tuple(Dense.of(layer) for layer in self.dense or ()))
+            object.__setattr__(self, "dense", tuple(DenseSpec.of(layer) for layer in self.dense or ()))
         if not isinstance(self.include_prompt, bool) and self.include_prompt != AUTO:
             raise ConfigError(f"encoder.include_prompt must be true, false or auto, got {self.include_prompt!r}")
         check_layers(self.layers)
@@ -155,9 +155,9 @@ class Transformer(EncoderRecipe):
         )
 
     @property
-    def layers_behind(self) -> tuple[Dense, ...]:
+    def layers_behind(self) -> tuple[DenseSpec, ...]:
         """The linear layers after the pooling, as far as they are known."""
-        return () if self.dense is None or isinstance(self.dense, str) else tuple(map(Dense.of, self.dense))
+        return () if self.dense is None or isinstance(self.dense, str) else tuple(map(DenseSpec.of, self.dense))
 
     @property
     def adapters(self) -> LoRA | None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hardneg.encoders.base import Tower
-from hardneg.encoders.dense_layers import Dense, in_a_row
+from hardneg.encoders.dense_layers import DenseSpec, in_a_row
 from hardneg.encoders.pooling import Pooling
 from hardneg.encoders.unpadded import run_unpadded
 
@@ -31,7 +31,7 @@ class TransformerTower(Tower):
         self.model, self.pool, self.normalize = model, pool, normalize
         self.dense, self.dim = nn.Sequential(), width_of(model) * beside
 
-    def project(self, layers: Sequence[Dense]) -> None:
+    def project(self, layers: Sequence[DenseSpec]) -> None:
         """Add linear layers after the pooling, with random weights."""
         self.dense = in_a_row(layers, self.dim)
         self.dim = layers[-1].out_features if layers else self.dim

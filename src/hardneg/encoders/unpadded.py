@@ -23,7 +23,7 @@ WIDEST = 256  # a head that the kernel takes
 
 
 @dataclass(frozen=True)
-class Layout:
+class TokenLayout:
     """Where the tokens of a row of texts belong among `rows` texts padded to `width`."""
 
     places: Int[Tensor, " T"]
@@ -33,7 +33,7 @@ class Layout:
     width: int
 
     @classmethod
-    def of(cls, lengths: Int[Tensor, " R"], device: torch.device, first_position: int = 0) -> Layout:
+    def of(cls, lengths: Int[Tensor, " R"], device: torch.device, first_position: int = 0) -> TokenLayout:
         """Lay out texts by lengths that are in main memory, so that the device is not waited for."""
         width = int(lengths.max())
         real = torch.arange(width) < lengths[:, None]
@@ -65,7 +65,7 @@ def run_unpadded(
     model: Any, input_ids: Int[Tensor, "R L"], lengths: Int[Tensor, " R"], first_position: int
 ) -> Float[Tensor, "R L D"]:
     """Return the hidden states of texts, which have no padding within the model; `lengths` are on the CPU."""
-    layout = Layout.of(lengths, input_ids.device, first_position)
+    layout = TokenLayout.of(lengths, input_ids.device, first_position)
     ids = layout.packed(input_ids[:, : layout.width])[None]
     hidden = model(input_ids=ids, position_ids=layout.positions, layout=layout).last_hidden_state
     return F.pad(layout.padded(hidden[0]), (0, 0, 0, input_ids.shape[1] - layout.width))
@@ -137,7 +137,7 @@ def unpadded_attention(
     attention_mask: Tensor | None,
     dropout: float = 0.0,
     scaling: float | None = None,
-    layout: Layout | None = None,
+    layout: TokenLayout | None = None,
     sliding_window: int | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
@@ -169,7 +169,7 @@ def _kernel_takes(q: Tensor, dropout: float) -> bool:
 
 
 def _by_kernel(
-    q: Tensor, k: Tensor, v: Tensor, layout: Layout, scaling: float | None, window: tuple[int, int]
+    q: Tensor, k: Tensor, v: Tensor, layout: TokenLayout, scaling: float | None, window: tuple[int, int]
 ) -> Float[Tensor, "T H D"]:
     from torch.nn.attention import varlen
 
@@ -181,7 +181,7 @@ def _by_kernel(
 
 
 def _with_padding(
-    q: Tensor, k: Tensor, v: Tensor, layout: Layout, scaling: float | None, window: tuple[int, int], dropout: float
+    q: Tensor, k: Tensor, v: Tensor, layout: TokenLayout, scaling: float | None, window: tuple[int, int], dropout: float
 ) -> Float[Tensor, "T H D"]:
     k, v = (x.repeat_interleave(q.shape[1] // x.shape[1], dim=1) for x in (k, v))  # kernels want it so with a mask
     queries, keys, values = (layout.padded(x).transpose(1, 2) for x in (q, k, v))
@@ -190,7 +190,7 @@ def _with_padding(
     return layout.packed(found.transpose(1, 2))
 
 
-def _allowed(layout: Layout, window: tuple[int, int]) -> Bool[Tensor, "R 1 W V"]:
+def _allowed(layout: TokenLayout, window: tuple[int, int]) -> Bool[Tensor, "R 1 W V"]:
     """Which tokens (last axis) each token may attend to; padding attends to the first: a softmax must not be empty."""
     at = torch.arange(layout.width, device=layout.lengths.device)
     ahead = at - at[:, None]

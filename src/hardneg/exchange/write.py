@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from hardneg.encoders import sentence_transformers_names as names
 from hardneg.encoders.base import EncoderRecipe, Tower
 from hardneg.encoders.checkpoint import Trained
-from hardneg.encoders.dense_layers import Dense, DenseLayer, full_name
+from hardneg.encoders.dense_layers import DenseLayer, DenseSpec, full_name
 from hardneg.encoders.file_hashes import write_hashes
 from hardneg.encoders.lora import Adapted
 from hardneg.encoders.pooling import parts, pooling
@@ -205,7 +205,7 @@ def _write_static(tower: Tower, tokenizer: Tokenizer, length: int, folder: Path)
     copy.save(str(folder / "tokenizer.json"))
 
 
-def _write_dense(spec: Dense, layer: DenseLayer, folder: Path) -> None:
+def _write_dense(spec: DenseSpec, layer: DenseLayer, folder: Path) -> None:
     from safetensors.torch import save_file
 
     about = {

@@ -19,7 +19,7 @@ GENERATED = ("hardneg.data.toy.", "hardneg.data.pydocs.", "hardneg.data.interact
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedSet:
     """A data set as its files have it (no query held out, bad rows left out), and its name.
 
     `first_bad` is what the reader says of the first row that it cannot read; None where it reads all. `settings` are
@@ -42,7 +42,7 @@ class Opened:
         )
 
 
-def read(words: Sequence[str]) -> Opened:
+def read(words: Sequence[str]) -> OpenedSet:
     """Compose what `hardneg train` would of these words, and read its data.
 
     Raises `ConfigError` for words that name no data, `DataError` for files that cannot be read at all.
@@ -53,7 +53,7 @@ def read(words: Sequence[str]) -> Opened:
         settings |= {key: 0.0 for key in SHARES if key in settings and f"data.{key}" not in given}
     recipe = classes.build(node["encoder"])
     data, first_bad = _load(settings)
-    return Opened(data, recipe, tuple(words), settings, node["split"], chosen, first_bad)
+    return OpenedSet(data, recipe, tuple(words), settings, node["split"], chosen, first_bad)
 
 
 def _composed(words: Sequence[str]) -> tuple[dict[str, Any], str]:

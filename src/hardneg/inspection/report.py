@@ -12,7 +12,7 @@ from hardneg.inspection.findings import findings
 from hardneg.inspection.first_hits import first_hits
 from hardneg.inspection.labels import labels, leaks
 from hardneg.inspection.lengths import lengths, sampled
-from hardneg.inspection.opened import Opened
+from hardneg.inspection.opened import OpenedSet
 from hardneg.inspection.texts import Alike, duplicates, empty, queries_that_are_documents
 from hardneg.inspection.train_command import train_command
 
@@ -36,7 +36,7 @@ class Bounds:
                 raise ConfigError(f"--{key} {getattr(self, key)}: must be at least 1")
 
 
-def inspect(opened: Opened, bounds: Bounds) -> dict[str, Any]:
+def inspect(opened: OpenedSet, bounds: Bounds) -> dict[str, Any]:
     """Look at a data set; the last entry, `command`, trains on it."""
     data = opened.data
     alike = Alike.of(data)

@@ -10,12 +10,12 @@ from hardneg.data.held_out import TRAIN, Shares, split_of
 from hardneg.data.other_sets import splits_of
 from hardneg.data.tables import RetrievalData
 from hardneg.inspection.findings import likely_false_negatives
-from hardneg.inspection.opened import Opened
+from hardneg.inspection.opened import OpenedSet
 
 HELD_OUT = (0.1, 0.2, 0.3)  # shares that are tried until one holds out queries, where there are few
 
 
-def train_command(opened: Opened, report: dict[str, Any]) -> dict[str, Any]:
+def train_command(opened: OpenedSet, report: dict[str, Any]) -> dict[str, Any]:
     """Return `command`, as it is pasted into a shell, and `words`, the same unquoted.
 
     A set without training queries is ranked with a checkpoint, not trained on.
@@ -29,7 +29,7 @@ def train_command(opened: Opened, report: dict[str, Any]) -> dict[str, Any]:
     return {"words": words, "command": in_shell(words)}
 
 
-def _train_words(opened: Opened, report: dict[str, Any]) -> list[str]:
+def _train_words(opened: OpenedSet, report: dict[str, Any]) -> list[str]:
     words = [plain(word) for word in opened.words]
     given = {key_of(word) for word in words}
     wanted = _columns(report) + _splits(opened)
@@ -55,7 +55,7 @@ def _names(names: list[str]) -> str:
     return words[0] if len(words) == 1 else f"[{', '.join(words)}]"
 
 
-def _splits(opened: Opened) -> list[str]:
+def _splits(opened: OpenedSet) -> list[str]:
     """Say what dev and test are where the data have none."""
     data, train = opened.data, str(opened.split["train"])
     rows = data.qrels[train].query_rows

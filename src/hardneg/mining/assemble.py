@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from hardneg.data.training_set import TrainingSet
-from hardneg.mining.rankings import Rankings
+from hardneg.mining.rankings import StoredRankings
 from hardneg.mining.store import KEPT
 from hardneg.system.memory_map import write_arrays
 from hardneg.system.row_writer import RowWriter
@@ -41,7 +41,7 @@ def save(path: Path, block: FilteredBlock) -> None:
 def assemble(
     folder: Path,
     blocks: list[tuple[np.ndarray, Path]],
-    rankings: Rankings,
+    rankings: StoredRankings,
     training: TrainingSet,
     card: Mapping[str, Any],
 ) -> None:

@@ -15,7 +15,7 @@ WIDTH = 300  # characters of a text
 
 
 @dataclass(frozen=True)
-class Finding:
+class SuspiciousNegative:
     """A kept negative beside its query and a positive of it.
 
     `positive_score` is that of the query's lowest known positive, `positives` how many it has; the text is that of the
@@ -33,7 +33,7 @@ class Finding:
     positives: int
 
 
-def suspicious(store: Store, training: TrainingSet, pool: int, n: int) -> list[Finding]:
+def suspicious(store: Store, training: TrainingSet, pool: int, n: int) -> list[SuspiciousNegative]:
     """Return the `n` drawable negatives that lead their query's positive by most: the likeliest false ones."""
     best: list[tuple[float, int, int]] = []
     for start in range(0, len(store.ids), BLOCK):
@@ -48,9 +48,9 @@ def suspicious(store: Store, training: TrainingSet, pool: int, n: int) -> list[F
     return [_finding(store, training, query, column) for _, query, column in best[:n]]
 
 
-def hardest(store: Store, training: TrainingSet, pool: int, n: int) -> list[Finding]:
+def hardest(store: Store, training: TrainingSet, pool: int, n: int) -> list[SuspiciousNegative]:
     """Return the first kept negative of `n` queries taken at random."""
-    found: list[Finding] = []
+    found: list[SuspiciousNegative] = []
     for query in np.random.default_rng(0).permutation(np.flatnonzero(store.mined)):
         if len(found) == n:
             break
@@ -60,9 +60,9 @@ def hardest(store: Store, training: TrainingSet, pool: int, n: int) -> list[Find
     return found
 
 
-def _finding(store: Store, training: TrainingSet, query: int, column: int) -> Finding:
+def _finding(store: Store, training: TrainingSet, query: int, column: int) -> SuspiciousNegative:
     data, negative = training.data, int(store.ids[query, column])
-    return Finding(
+    return SuspiciousNegative(
         query=data.queries[query],
         positive=data.corpus[int(training.positives[query][0])],
         negative=data.corpus[negative],
@@ -75,7 +75,7 @@ def _finding(store: Store, training: TrainingSet, query: int, column: int) -> Fi
     )
 
 
-def as_markdown(title: str, findings: list[Finding]) -> str:
+def as_markdown(title: str, findings: list[SuspiciousNegative]) -> str:
     """Write findings for people to read, texts cut to 300 characters."""
     lines = [f"## {title}", ""]
     for number, found in enumerate(findings, start=1):

@@ -14,7 +14,7 @@ from hardneg.config import classes
 from hardneg.data.ragged import Ragged
 from hardneg.data.tables import RetrievalData
 from hardneg.mining.base import Miner, Task
-from hardneg.retrieval.metrics import Run, per_query, resolve
+from hardneg.retrieval.metrics import QueryRankings, per_query, resolve
 from hardneg.system import distributed
 from hardneg.system.cache import built_once, built_together, fingerprint
 from hardneg.system.own_code import identity_of
@@ -33,7 +33,7 @@ def baseline_run(
     seen: Ragged | None = None,
     queries: Int32[np.ndarray, " Q"] | None = None,
     documents: Int32[np.ndarray, " N"] | None = None,
-) -> Run:
+) -> QueryRankings:
     """Return the miner's `depth` best documents of each query of the split, from the cache if it is there.
 
     Documents `seen` for a query are left out of its ranking. `queries` are some of the split's, and `documents` some of
@@ -70,7 +70,7 @@ def baseline_run(
     miner.put_away()
     if distributed.rank() == 0:
         shutil.rmtree(work, ignore_errors=True)
-    return Run(rows, np.load(folder / "ids.npy"), np.load(folder / "scores.npy"))
+    return QueryRankings(rows, np.load(folder / "ids.npy"), np.load(folder / "scores.npy"))
 
 
 def baseline_metrics(

@@ -19,7 +19,7 @@ from hardneg.filters.base import CandidateFilter
 from hardneg.mining.assemble import FilteredBlock, assemble, save
 from hardneg.mining.base import Miner
 from hardneg.mining.filtering import filter_hits
-from hardneg.mining.rankings import BLOCK, Ranking, Rankings, ranked
+from hardneg.mining.rankings import BLOCK, Ranking, StoredRankings, ranked
 from hardneg.mining.store import Store
 from hardneg.mining.teacher import Teacher
 from hardneg.system import agreement, distributed, shared_blocks
@@ -106,7 +106,7 @@ def mine_and_store(recipe: MiningRecipe, training: TrainingSet, cache: Path, own
 
 
 def _filtered(
-    recipe: MiningRecipe, training: TrainingSet, rankings: Rankings, work: Path
+    recipe: MiningRecipe, training: TrainingSet, rankings: StoredRankings, work: Path
 ) -> shared_blocks.Files[np.ndarray]:
     """Filter and score in blocks into `work`; ranks that share the work take turns. Returns each block's queries."""
     size = BLOCK if recipe.teacher is None else TAUGHT
@@ -123,7 +123,7 @@ def _filtered(
 
 
 def filtered_block(
-    recipe: MiningRecipe, training: TrainingSet, rankings: Rankings, queries: Int32[np.ndarray, " Q"]
+    recipe: MiningRecipe, training: TrainingSet, rankings: StoredRankings, queries: Int32[np.ndarray, " Q"]
 ) -> FilteredBlock:
     """Take one block of queries through the filters and the teacher."""
     known, hits = training.known.padded(queries), rankings.hits(queries)

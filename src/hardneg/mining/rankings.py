@@ -29,7 +29,7 @@ BLOCK = 1024  # queries per step: bounds memory, and what an interruption costs
 EMPTY = {"ids": -1, "scores": -np.inf}  # in the rows of queries that were not ranked
 
 
-class Rankings:
+class StoredRankings:
     """A folder of memory-mapped arrays, immutable once there.
 
     `ids.npy`, `scores.npy` (Q, K): the miner's documents, best first, -1 where there are no more; Q counts all rows of
@@ -93,9 +93,9 @@ class Ranking:
         named = {"miner": self.miner_identity, "pool": self.pool_name, "training": self.training.fingerprint}
         return {**named, "width": self.width}
 
-    def rankings(self, cache: Path) -> Rankings:
+    def rankings(self, cache: Path) -> StoredRankings:
         """Where the rankings are, or will be."""
-        return Rankings(cache / "rankings" / fingerprint(self.identity()), self.training.known)
+        return StoredRankings(cache / "rankings" / fingerprint(self.identity()), self.training.known)
 
 
 def list_width(training: TrainingSet, queries: Int32[np.ndarray, " Q"], depth: int) -> int:
@@ -107,7 +107,7 @@ def list_width(training: TrainingSet, queries: Int32[np.ndarray, " Q"], depth: i
     return depth + min(int(training.known.counts[queries].max(initial=0)), depth)
 
 
-def ranked(ranking: Ranking, cache: Path, owner: str | None = None) -> Rankings:
+def ranked(ranking: Ranking, cache: Path, owner: str | None = None) -> StoredRankings:
     """Return the rankings of the training queries, searching only if nobody has yet; an interrupted attempt goes on.
 
     Of several processes that ask together one ranks and the others wait; of the ranks of a run, where the miner says

@@ -20,7 +20,7 @@ from hardneg.mining.store import KEPT, Store
 from hardneg.mining.teacher import Teacher
 from hardneg.negatives.base import Draw, Draws, OfflineSource, Setting, pad, shuffled
 from hardneg.negatives.stratified import stratified
-from hardneg.negatives.swap import Judged, Scored, Swap, Swapped
+from hardneg.negatives.swap import EasyCounts, Scored, Swap, Swapped
 
 SAMPLING = ("uniform", "top", "stratified")
 
@@ -139,7 +139,7 @@ class Stored(OfflineSource):
         self.version += 1
         return store
 
-    def judge(self, seen: Scored, skipped: int = 0) -> Judged:
+    def judge(self, seen: Scored, skipped: int = 0) -> EasyCounts:
         """Have the negatives that became easy give way to others, by what they scored when they were drawn.
 
         A list keeps `k` documents behind the first `skipped`, those that no window of a curriculum reaches.

@@ -60,7 +60,7 @@ class Scored(NamedTuple):
     scores: Float32[np.ndarray, " n"]
 
 
-class Judged(NamedTuple):
+class EasyCounts(NamedTuple):
     """Of the negatives that were looked at: how many, how many are easy, and how many of those gave way."""
 
     looked_at: int
@@ -84,7 +84,7 @@ class Swapped:
         """Mark the places of these queries' lists that have given way."""
         return np.unpackbits(self._bits[queries], axis=1, count=self.depth).astype(bool)
 
-    def judge(self, rule: Swap, least: int, seen: Scored) -> Judged:
+    def judge(self, rule: Swap, least: int, seen: Scored) -> EasyCounts:
         """Have what became easy give way, the easiest first, as long as `least` documents stay in the list."""
         pairs, began, ended = _first_and_last(seen.queries << DOCUMENT_BITS | seen.docs, seen.scores)
         first = self._first_scores(pairs, began)
@@ -97,7 +97,7 @@ class Swapped:
         nth = np.arange(len(easy)) - np.searchsorted(where, where)  # of its query's easy ones, from 0
         going = easy[nth < (self._left(owners) - least)[where]]
         self._put_out(queries[going], docs[going])
-        return Judged(len(pairs), len(easy), len(going))
+        return EasyCounts(len(pairs), len(easy), len(going))
 
     def _first_scores(
         self, pairs: Int64[np.ndarray, " n"], now: Float32[np.ndarray, " n"]

@@ -68,7 +68,7 @@ class AtTheEnd:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RacePlan:
     """The steps of each arm's first rung (`unit`), and how long all trains at most.
 
     `seeds` is how many the runs at the end are sure to have.
@@ -127,7 +127,7 @@ def plan(
     at_once: int = 1,
     taken: float = 0.0,
     all_timed: bool = True,
-) -> Plan:
+) -> RacePlan:
     """Find the longest training that fits, the same seconds for every arm; `seconds` is what is left of the budget.
 
     `taken` are the seconds already spent, and those that will be spent on anything but runs. All are summed over the
@@ -141,7 +141,7 @@ def plan(
         if seconds >= need.least:
             training = (seconds - need.fixed) / need.lengths
             unit = {name: max(LEAST, math.floor(training / rules.whole / one.step)) for name, one in timings.items()}
-            return Plan(unit, training, need.fixed + need.lengths * training, count)
+            return RacePlan(unit, training, need.fixed + need.lengths * training, count)
     raise ConfigError(_too_small(need, end, len(timings), rules.rungs, seconds, at_once, taken, all_timed))
 
 

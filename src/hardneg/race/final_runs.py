@@ -9,7 +9,7 @@ import numpy as np
 from hardneg.errors import JobFailed
 from hardneg.race.budget import slots
 from hardneg.race.executor import Work, ended
-from hardneg.race.outcome import Outcome, Run
+from hardneg.race.outcome import RaceOutcome, Run
 from hardneg.race.portfolio import run_name
 from hardneg.race.race import Race
 from hardneg.race.record import Record
@@ -30,7 +30,7 @@ class FinalRuns:
     once more (see `try_again`).
     """
 
-    def __init__(self, race: Race, outcome: Outcome, first_seed: int) -> None:
+    def __init__(self, race: Race, outcome: RaceOutcome, first_seed: int) -> None:
         self.race, self.outcome, self.record = race, outcome, race.record
         self.groups = outcome.runs_anew(first_seed)
         self.width = max(len(name) for group in self.groups for name, _ in group)

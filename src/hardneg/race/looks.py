@@ -9,7 +9,7 @@ import numpy as np
 
 from hardneg.compare.p_values import written
 from hardneg.errors import DataError
-from hardneg.race.budget import Plan, room, slots
+from hardneg.race.budget import RacePlan, room, slots
 from hardneg.race.decide import Look, Verdict, look, verdict
 from hardneg.race.executor import Work, ended
 from hardneg.race.race import Race, indented
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 class Rungs:
     """The part of a race between its plan and the verdict."""
 
-    def __init__(self, race: Race, plan: Plan) -> None:
+    def __init__(self, race: Race, plan: RacePlan) -> None:
         self.race, self.plan, self.record, self.rules = race, plan, race.record, race.rules
         self.width = max(map(len, plan.unit))
 

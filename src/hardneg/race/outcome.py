@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hardneg.compare.p_values import written
-from hardneg.race.budget import Plan
+from hardneg.race.budget import RacePlan
 from hardneg.race.decide import Confirmation, Verdict, confirm
 from hardneg.race.race import Race
 from hardneg.runs.rungs import DevValues
@@ -19,11 +19,11 @@ Dev = Mapping[str, Mapping[int, DevValues]]  # arm -> seed -> dev of the runs at
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RaceOutcome:
     """The state of a race before its runs at the end."""
 
     race: Race
-    plan: Plan
+    plan: RacePlan
     verdict: Verdict
 
     @property
@@ -80,7 +80,7 @@ class Conclusion:
     found: Confirmation | None
 
 
-def conclude(outcome: Outcome, dev: Dev) -> Conclusion:
+def conclude(outcome: RaceOutcome, dev: Dev) -> Conclusion:
     """Judge a race by its verdict and the runs at its end."""
     said, base = outcome.verdict, outcome.baseline
     if said.taken == base:
@@ -95,7 +95,7 @@ def _values(by_seed: Mapping[int, DevValues]) -> dict[int, np.ndarray]:
     return {seed: one.values for seed, one in by_seed.items()}
 
 
-def _seed_means(outcome: Outcome, dev: Dev) -> np.ndarray:
+def _seed_means(outcome: RaceOutcome, dev: Dev) -> np.ndarray:
     """The dev mean of each arm (row) and seed (column), the race's own run last; NaN where there is no such run.
 
     The race's own run tells how much seeds vary, not which arm is better, as the arm was chosen by it.
@@ -107,7 +107,7 @@ def _seed_means(outcome: Outcome, dev: Dev) -> np.ndarray:
     return np.column_stack([anew, raced])
 
 
-def _nobody(outcome: Outcome) -> str:
+def _nobody(outcome: RaceOutcome) -> str:
     said, base = outcome.verdict, outcome.baseline
     if said.leader == base:
         return f"No winner: {base}, the simplest, is the best on dev itself. Take {base}"
@@ -117,7 +117,7 @@ def _nobody(outcome: Outcome) -> str:
     )
 
 
-def _tested(outcome: Outcome, found: Confirmation, take: str) -> str:
+def _tested(outcome: RaceOutcome, found: Confirmation, take: str) -> str:
     """Say who wins and how sure that is, or that nobody does, and what is to be taken then."""
     said, base, level = outcome.verdict, outcome.baseline, outcome.race.rules.to_win
     seeds = counted(found.seeds, "new seed")
@@ -143,7 +143,7 @@ def _tested(outcome: Outcome, found: Confirmation, take: str) -> str:
     return f"{words}. Take {take}, which is ahead by more than one standard error, with that in mind"
 
 
-def _stopped(outcome: Outcome) -> str:
+def _stopped(outcome: RaceOutcome) -> str:
     """Say who was stopped in the race, and why."""
     looks, words = outcome.race.record.looks(), ""
     if worse := [name for seen in looks for name in seen.worse]:

@@ -29,7 +29,7 @@ def run_name(arm: str, seed: int) -> str:
 
 
 @dataclass(frozen=True)
-class Settings:
+class RaceSettings:
     """What `conf/hydra/sweeper/race.yaml` says; raises `ConfigError` for settings out of range."""
 
     budget: str | None = None
@@ -103,7 +103,7 @@ def check_words(words: Sequence[str], where: str = "") -> None:
 
 
 @dataclass(frozen=True)
-class Entry:
+class EnteredArm:
     """An arm as it is entered: the words of all arms and its own."""
 
     name: str
@@ -156,8 +156,8 @@ def _untested() -> list[str]:
     return ["split.test=null", "evaluate.before=false", "evaluate.compare_with_all=false"]
 
 
-def entries(settings: Settings, words: Sequence[str], place: Sequence[str] = ()) -> dict[str, Entry]:
+def entries(settings: RaceSettings, words: Sequence[str], place: Sequence[str] = ()) -> dict[str, EnteredArm]:
     """The arms as they are entered; `words` are the command line's, but for race=NAME, `place` its --config-dir."""
     common = tuple(word for word in words if key_of(word) != "race")
     check_words(common)
-    return {name: Entry(name, common, tuple(own), tuple(place)) for name, own in settings.portfolio().items()}
+    return {name: EnteredArm(name, common, tuple(own), tuple(place)) for name, own in settings.portfolio().items()}

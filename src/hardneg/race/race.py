@@ -16,10 +16,10 @@ from omegaconf import DictConfig
 from hardneg.config.composition import config_dir_words
 from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError, JobFailed
-from hardneg.race.budget import AtTheEnd, Costs, Plan, Timing, seconds_of
+from hardneg.race.budget import AtTheEnd, Costs, RacePlan, Timing, seconds_of
 from hardneg.race.decide import Rules
 from hardneg.race.executor import Executor
-from hardneg.race.portfolio import Entry, Settings, entries
+from hardneg.race.portfolio import EnteredArm, RaceSettings, entries
 from hardneg.race.record import LOCKS, Record, alone
 from hardneg.runs.study import open_study
 from hardneg.sweep.jobs import Job
@@ -58,9 +58,9 @@ class Race:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: RaceSettings,
         folder: Path,
-        arms: Mapping[str, Entry],
+        arms: Mapping[str, EnteredArm],
         executor: Executor,
         record: Record,
         metric: str,
@@ -89,7 +89,7 @@ class Race:
         """How much of the budget is spent, by the clock, as the user gave it."""
         return f"{clock(self.record.spent() / self.executor.n_jobs)} of {clock(self.budget / self.executor.n_jobs)}"
 
-    def costs(self, plan: Plan, rung: int) -> Costs:
+    def costs(self, plan: RacePlan, rung: int) -> Costs:
         """What the parts of a run cost, by how long arms have taken to a rung."""
         timings = self.record.timings()
         planned = Costs(self.rules, plan.training, Timing.of_arms([timings[name] for name in plan.unit]), self.end)
@@ -129,7 +129,7 @@ class Race:
 
 
 def open_race(
-    config: DictConfig, launcher: Launcher, settings: Settings, words: Sequence[str], folder: Path
+    config: DictConfig, launcher: Launcher, settings: RaceSettings, words: Sequence[str], folder: Path
 ) -> tuple[Race, int]:
     """Check every arm and enter the race, or take up one that was begun; also return the first seed of its end.
 
@@ -163,7 +163,7 @@ def end_of(cfg: DictConfig) -> AtTheEnd:
     return AtTheEnd(tested * (2 if cfg.evaluate.before else 1), bool(cfg.evaluate.compare_with_all))
 
 
-def checked(executor: Executor, arm: Entry) -> DictConfig:
+def checked(executor: Executor, arm: EnteredArm) -> DictConfig:
     """Compose an arm's run; raises `ConfigError`, which names the arm: the words of all arms were checked before."""
     try:
         return executor.compose(arm.raced(1, 2), check=True).cfg

@@ -45,7 +45,7 @@ def _written(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
-class Stopped(optuna.pruners.BasePruner):
+class StoppedArms(optuna.pruners.BasePruner):
     """Prunes the arms that a look at their rung has stopped."""
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
@@ -59,7 +59,7 @@ class Record:
 
     def __init__(self, study: optuna.Study, folder: Path) -> None:
         self.study, self.folder = study, folder
-        study.pruner = Stopped()
+        study.pruner = StoppedArms()
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -19,7 +19,7 @@ from hardneg.mining.alarm_rules import in_words
 from hardneg.race import figure
 from hardneg.race.arm_state import ArmState
 from hardneg.race.final_runs import failed_ends
-from hardneg.race.outcome import Outcome, conclude
+from hardneg.race.outcome import RaceOutcome, conclude
 from hardneg.race.portfolio import run_name
 from hardneg.runs import results, rungs
 from hardneg.system.progress import clock
@@ -31,7 +31,7 @@ FILES = (SUMMARY, FIGURE, TABLE)
 UNTRAINED = {"before": "untrained start"}  # how a race calls these rows of a run's test
 
 
-def report(outcome: Outcome, ends: Sequence[tuple[str, int]], seed: int) -> float:
+def report(outcome: RaceOutcome, ends: Sequence[tuple[str, int]], seed: int) -> float:
     """Judge, print and write everything; return the dev metric of the arm that is to be taken.
 
     `ends` are the arms and seeds that were trained anew; `seed` is that of the command that is shown.
@@ -72,7 +72,7 @@ def report(outcome: Outcome, ends: Sequence[tuple[str, int]], seed: int) -> floa
     return float(np.mean([one.mean for one in dev[end.take].values()]))
 
 
-def _dev_at_the_end(outcome: Outcome, ends: Sequence[tuple[str, int]]) -> dict[str, dict[int, rungs.DevValues]]:
+def _dev_at_the_end(outcome: RaceOutcome, ends: Sequence[tuple[str, int]]) -> dict[str, dict[int, rungs.DevValues]]:
     """Dev by arm and seed, of the checkpoint that was tested."""
     race, out = outcome.race, dict[str, dict[int, rungs.DevValues]]()
     for name, seed in ends:
@@ -82,7 +82,7 @@ def _dev_at_the_end(outcome: Outcome, ends: Sequence[tuple[str, int]]) -> dict[s
     return out
 
 
-def _arms(outcome: Outcome, ends: Sequence[tuple[str, int]]) -> dict[str, Arm]:
+def _arms(outcome: RaceOutcome, ends: Sequence[tuple[str, int]]) -> dict[str, Arm]:
     """The runs at the end as `hardneg compare` takes them; those that have no test are left out."""
     race, runs = outcome.race, dict[str, dict[int, FinishedRun]]()
     for name, seed in ends:
@@ -119,7 +119,7 @@ def _mean(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _show(
-    outcome: Outcome, by_arm: Mapping[str, Arm], tested: Mapping[str, Mapping[str, float]], take: str, goes_by: str
+    outcome: RaceOutcome, by_arm: Mapping[str, Arm], tested: Mapping[str, Mapping[str, float]], take: str, goes_by: str
 ) -> None:
     """Print the closing table and compare's, and write the latter; both with what the verdict goes by."""
     if not by_arm:
@@ -133,14 +133,14 @@ def _show(
         return
     data = next(iter(by_arm[outcome.baseline].runs.values())).summary["data"]
     race = outcome.race
-    table = contrasts.compare(data, by_arm, contrasts.Plan(race.metric, baseline=outcome.baseline))
+    table = contrasts.compare(data, by_arm, contrasts.ComparisonPlan(race.metric, baseline=outcome.baseline))
     tables.show(table)
     (race.folder / TABLE).write_text(
         f"{tables.markdown(table)}\n{goes_by[0].upper()}{goes_by[1:]}.\n", encoding="utf-8"
     )
 
 
-def _arm_facts(outcome: Outcome, name: str, arm: ArmState) -> dict[str, Any]:
+def _arm_facts(outcome: RaceOutcome, name: str, arm: ArmState) -> dict[str, Any]:
     race, unit = outcome.race, outcome.plan.unit.get(name)
     return {
         "words": list(race.entries[name].own),
@@ -155,19 +155,19 @@ def _arm_facts(outcome: Outcome, name: str, arm: ArmState) -> dict[str, Any]:
     }
 
 
-def _negatives(outcome: Outcome, name: str) -> dict[str, dict[str, float]]:
+def _negatives(outcome: RaceOutcome, name: str) -> dict[str, dict[str, float]]:
     """What an arm's drawn negatives did at the end of its run, by source; empty for an arm that was stopped."""
     return (read_summary(outcome.race.folder / "arms" / name) or {}).get("negatives", {})
 
 
-def _tell_of_negatives(outcome: Outcome) -> None:
+def _tell_of_negatives(outcome: RaceOutcome) -> None:
     for name in outcome.plan.unit:
         for source, did in _negatives(outcome, name).items():
             whose = name if source == name else f"{name}, {source}"
             log.info("%s: %s (last third of its run in the race)", whose, in_words(did))
 
 
-def _lines(outcome: Outcome) -> list[figure.Line]:
+def _lines(outcome: RaceOutcome) -> list[figure.Line]:
     """Every arm's dev over its training, and how it ended."""
     race, looks = outcome.race, outcome.race.record.looks()
     worse = {name for seen in looks for name in seen.worse}

@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from hardneg.errors import ConfigError, JobFailed
 from hardneg.race.final_runs import FinalRuns, try_again
 from hardneg.race.looks import Rungs
-from hardneg.race.outcome import Outcome
-from hardneg.race.portfolio import Settings
+from hardneg.race.outcome import RaceOutcome
+from hardneg.race.portfolio import RaceSettings
 from hardneg.race.race import open_race
 from hardneg.race.report import report
 from hardneg.race.timing import lengths
@@ -34,7 +34,7 @@ def run_race(config: DictConfig, launcher: Launcher, given: Mapping[str, Any], w
     Raises `ConfigError` for what cannot run and for a budget that is too small, `JobFailed` where the baseline failed.
     """
     plain: Any = OmegaConf.to_container(OmegaConf.create(dict(given)), resolve=False)
-    settings = Settings(**plain)
+    settings = RaceSettings(**plain)
     folder = Path(config.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -47,7 +47,7 @@ def run_race(config: DictConfig, launcher: Launcher, given: Mapping[str, Any], w
         raise
 
 
-def _run(config: DictConfig, launcher: Launcher, settings: Settings, words: Sequence[str], folder: Path) -> float:
+def _run(config: DictConfig, launcher: Launcher, settings: RaceSettings, words: Sequence[str], folder: Path) -> float:
     race, first_seed = open_race(config, launcher, settings, words, folder)
     with atomic_write(folder / SWEEP) as draft:  # other processes may begin in it as well; a refused one leaves it
         OmegaConf.save(config, draft)
@@ -64,7 +64,7 @@ def _run(config: DictConfig, launcher: Launcher, settings: Settings, words: Sequ
         race.record.refuse()
         raise
     verdict = Rungs(race, plan).run()
-    outcome = Outcome(race, plan, verdict)
+    outcome = RaceOutcome(race, plan, verdict)
     ends = FinalRuns(race, outcome, first_seed).run()
     with race.record.alone():
         return report(outcome, ends, first_seed)

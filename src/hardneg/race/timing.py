@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 from hardneg.config import run_identity
 from hardneg.errors import ConfigError
-from hardneg.race.budget import Plan, Timing, plan
+from hardneg.race.budget import RacePlan, Timing, plan
 from hardneg.race.executor import Work, ended, forget
 from hardneg.race.portfolio import duplicates
 from hardneg.race.race import Race, indented
@@ -22,7 +22,7 @@ TIMED = 2.0  # seconds for which an arm's steps are timed
 SEEDS_TO_TEST = 2  # with the race's own run these tell how much seeds vary (see `outcome.conclude`)
 
 
-def lengths(race: Race) -> Plan:
+def lengths(race: Race) -> RacePlan:
     """Return how long every arm trains, timed and planned by whoever comes first.
 
     Raises `ConfigError` for a budget that is too small, and where the runs of all arms would be the same.
@@ -94,7 +94,7 @@ def leave_out_duplicates(race: Race) -> None:
         raise ConfigError(f"all arms come to the same run as {race.baseline}; choose others (race=NAME)")
 
 
-def planned(race: Race) -> Plan:
+def planned(race: Race) -> RacePlan:
     """Return the plan that was made, or make one now, and log it."""
     record, rules = race.record, race.rules
     with record.alone():
@@ -105,7 +105,7 @@ def planned(race: Race) -> Plan:
             made = plan(timings, rules, race.settings.seeds, race.end, left, race.executor.n_jobs, race.budget - left)
             known = asdict(made)
             record.keep(PLAN, known)
-    made = Plan(**known)
+    made = RacePlan(**known)
     log.info(
         "plan: %d rungs; a whole run trains for %s, the same for all arms, in steps:", rules.rungs, clock(made.training)
     )

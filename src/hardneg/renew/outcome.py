@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hardneg.ab.report import Plan
+from hardneg.ab.report import AbPlan
 from hardneg.config.command_words import command_line
 from hardneg.errors import UserError
 from hardneg.renew.plan import PLACE, Renewal, write_note
 from hardneg.stages.run_stages import say
 
 
-def limits_of(plan: Plan) -> dict[str, Any]:
+def limits_of(plan: AbPlan) -> dict[str, Any]:
     """What decides whether the new model may go live: the gate's limits, and what its interval counts as one draw."""
     return {**asdict(plan.gate), "cluster_positives": plan.cluster_positives}
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RenewalOutcome:
     """The outcome: the live model's build of the data (`old`), the new model's (`new`), and what the gate says.
 
     `reasons` are those against the new one, empty where it may go live; `limits` are what it was judged by.
@@ -31,7 +31,7 @@ class Outcome:
     limits: dict[str, Any]
 
     @classmethod
-    def known(cls, renewal: Renewal, plan: Plan) -> Outcome | None:
+    def known(cls, renewal: Renewal, plan: AbPlan) -> RenewalOutcome | None:
         """Return the earlier note, if it was judged by these limits and its builds exist, in the live one's backend."""
         note = renewal.note
         if note.get("limits") != limits_of(plan):

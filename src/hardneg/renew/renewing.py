@@ -10,11 +10,11 @@ from pathlib import Path
 from hardneg.ab import json_report
 from hardneg.ab.html_report import page
 from hardneg.ab.markdown_report import markdown
-from hardneg.ab.report import Plan, Report
+from hardneg.ab.report import AbPlan, Report
 from hardneg.ab.terminal_report import show
 from hardneg.renew import steps
 from hardneg.renew.old_checkpoints import tidy
-from hardneg.renew.outcome import Outcome, limits_of
+from hardneg.renew.outcome import RenewalOutcome, limits_of
 from hardneg.renew.plan import PLACE, Renewal, make_plan, read_note, write_note
 from hardneg.stages.run_stages import alone, say
 from hardneg.system.atomic_write import atomic_write
@@ -24,22 +24,22 @@ from hardneg.system.screen import Screen
 from hardneg.system.signals import stopping_by
 
 
-def renew_in(root: Path, words: Sequence[str], plan: Plan, switch: bool, anyway: bool) -> int:
+def renew_in(root: Path, words: Sequence[str], plan: AbPlan, switch: bool, anyway: bool) -> int:
     """Renew the live index in a folder, two at a time refused; return the exit code."""
     try:
         with alone(root / PLACE, "a renewal is") as lock, stoppable(), logged():
             return renew(make_plan(root, words), plan, switch, anyway, lock)
-    except steps.Stopped as stop:
+    except steps.StoppedBySignal as stop:
         say("hardneg renew: interrupted; run the same command again to continue")
         return 128 + int(stop.args[0])
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Turn SIGTERM and Ctrl-C into `Stopped`, at whatever step they come."""
+    """Turn SIGTERM and Ctrl-C into `StoppedBySignal`, at whatever step they come."""
 
     def stop(number: int, _: object) -> None:
-        raise steps.Stopped(number)
+        raise steps.StoppedBySignal(number)
 
     with stopping_by(stop):
         yield
@@ -57,7 +57,7 @@ def logged() -> Iterator[None]:
         log.removeHandler(handler)
 
 
-def renew(renewal: Renewal, plan: Plan, switch: bool, anyway: bool, lock: int) -> int:
+def renew(renewal: Renewal, plan: AbPlan, switch: bool, anyway: bool, lock: int) -> int:
     """Bring the live model's vectors up to the data, train, index, judge, and switch if that is wanted and allowed.
 
     Returns the exit code.
@@ -70,11 +70,11 @@ def renew(renewal: Renewal, plan: Plan, switch: bool, anyway: bool, lock: int) -
     if renewal.rolled_back and not anyway:
         say(f"hardneg renew: build {renewal.note['new']} was live and was rolled back (--anyway takes it all the same)")
         return 1
-    outcome = Outcome.known(renewal, plan) or judged(renewal, plan, lock)
+    outcome = RenewalOutcome.known(renewal, plan) or judged(renewal, plan, lock)
     return outcome.take(switch)
 
 
-def judged(renewal: Renewal, plan: Plan, lock: int) -> Outcome:
+def judged(renewal: Renewal, plan: AbPlan, lock: int) -> RenewalOutcome:
     """Go through the four steps."""
     size = counted(len(renewal.data.corpus), "document")
     say(f"1/4 the live model's index of {renewal.data.name} as it is now ({size})")
@@ -93,7 +93,7 @@ def judged(renewal: Renewal, plan: Plan, lock: int) -> Outcome:
     report = steps.judge(renewal, before, steps.rank(renewal, new, ckpt_path, "new"), plan)
     show(report)
     _write(renewal, report)
-    return Outcome(renewal, old.name, new.name, tuple(report.reasons), limits_of(plan))
+    return RenewalOutcome(renewal, old.name, new.name, tuple(report.reasons), limits_of(plan))
 
 
 def _write(renewal: Renewal, report: Report) -> None:

@@ -9,12 +9,12 @@ import numpy as np
 
 from hardneg.ab.rankings import ranked
 from hardneg.ab.relevance import from_data
-from hardneg.ab.report import Plan, Report, compare
-from hardneg.ab.systems import Side
+from hardneg.ab.report import AbPlan, Report, compare
+from hardneg.ab.systems import ComparedSystem
 from hardneg.config.command_words import command_line
 from hardneg.errors import UserError
 from hardneg.renew.plan import PLACE, Renewal, write_groups
-from hardneg.retrieval.metrics import OwnMetric, Run, names_of, resolve
+from hardneg.retrieval.metrics import OwnMetric, QueryRankings, names_of, resolve
 from hardneg.retrieval.retriever import seen
 from hardneg.runs.folder import BEST, CHECKPOINTS, LAST
 from hardneg.runs.trec_runs import write_run
@@ -29,7 +29,7 @@ from hardneg.system.progress import progress
 BLOCK = 256  # queries asked at a time
 
 
-class Stopped(Exception):
+class StoppedBySignal(Exception):
     """A signal ended the work; `args` holds its number."""
 
 
@@ -57,7 +57,7 @@ def encoder_of(renewal: Renewal, ckpt_path: str) -> TextEncoder:
 def train(renewal: Renewal, lock: int) -> str:
     """Train on from the live model, in a process of its own; return the checkpoint.
 
-    Raises `Stopped` for a signal, `UserError` for a training that failed.
+    Raises `StoppedBySignal` for a signal, `UserError` for a training that failed.
     """
     conf = renewal.folder / "conf"
     write_groups(conf, renewal.live, renewal.encoder)
@@ -70,13 +70,13 @@ def train(renewal: Renewal, lock: int) -> str:
         say(command_line(*words))
         code, stopped = launch(words, lock)
         if stopped is not None:
-            raise Stopped(stopped)
+            raise StoppedBySignal(stopped)
         if code or not stage.done:
             raise UserError(f"training ended with exit code {code}; its own message is above")
     return str(kept)
 
 
-def rank(renewal: Renewal, asked: Build, ckpt_path: str, name: str) -> Side:
+def rank(renewal: Renewal, asked: Build, ckpt_path: str, name: str) -> ComparedSystem:
     """Ask a build the queries that are judged, and write its ranking as NAME.run."""
     data, cfg = renewal.data, renewal.cfg
     rows = data.split(renewal.split).query_rows
@@ -94,13 +94,13 @@ def rank(renewal: Renewal, asked: Build, ckpt_path: str, name: str) -> Side:
                 ids[row, : len(found)] = [data.corpus.rows[doc] for doc, _ in found]
                 scores[row, : len(found)] = [score for _, score in found]
             bar.update(len(queries))
-    run = Run(rows, ids, scores)
+    run = QueryRankings(rows, ids, scores)
     run = run if left_out is None else run.without(left_out, depth)
     write_run(renewal.folder / f"{name}.run", run, data, name)
-    return Side(f"build {asked.name} ({ckpt_path})", ranked(run, data))
+    return ComparedSystem(f"build {asked.name} ({ckpt_path})", ranked(run, data))
 
 
-def judge(renewal: Renewal, old: Side, new: Side, plan: Plan) -> Report:
+def judge(renewal: Renewal, old: ComparedSystem, new: ComparedSystem, plan: AbPlan) -> Report:
     """Compare the two, as `hardneg ab` does."""
     resolved = resolve(renewal.cfg.evaluate.metrics)
     metrics = dict.fromkeys([renewal.cfg.evaluate.best, *names_of(resolved)])

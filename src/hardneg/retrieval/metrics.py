@@ -66,7 +66,7 @@ Metric = str | OwnMetric
 
 
 @dataclass(frozen=True)
-class Run:
+class QueryRankings:
     """The ranking of each query: rows of documents, best first, -1 where there are no more."""
 
     queries: Int32[np.ndarray, " Q"]
@@ -84,13 +84,13 @@ class Run:
             for query, place, scores, keep in zip(query_ids, places, self.scores, kept, strict=True)
         }
 
-    def without(self, seen: Ragged, depth: int) -> Run:
+    def without(self, seen: Ragged, depth: int) -> QueryRankings:
         """Leave out what is `seen` for each query, and keep the `depth` best of the rest."""
         out = np.zeros(self.ids.shape, bool)
         for start in range(0, len(out), BLOCK):
             block = slice(start, start + BLOCK)
             out[block] = seen.holds(self.queries[block], self.ids[block])
-        return Run(self.queries, *left_out(out, self.ids, self.scores, depth))
+        return QueryRankings(self.queries, *left_out(out, self.ids, self.scores, depth))
 
 
 def check(names: Sequence[Any]) -> None:
@@ -155,7 +155,7 @@ def deepest(metrics: Sequence[Any]) -> int:
 
 
 def per_query(
-    run: Run, qrels: Qrels, data: RetrievalData, names: Sequence[Metric]
+    run: QueryRankings, qrels: Qrels, data: RetrievalData, names: Sequence[Metric]
 ) -> dict[str, Float[np.ndarray, " Q"]]:
     """Return each metric for every query of the run, in its order; a query for which nothing was found scores 0."""
     return of_rankings(run.as_dict(data), grades(qrels, data), names, gains(qrels, data))

@@ -14,7 +14,7 @@ from hardneg.data.tables import RetrievalData
 from hardneg.encoders.cross_encoder import CrossEncoder
 from hardneg.encoders.encode import AUTO, budget, encode
 from hardneg.retrieval.embed_tables import autocast
-from hardneg.retrieval.metrics import Run
+from hardneg.retrieval.metrics import QueryRankings
 from hardneg.system import collectives
 from hardneg.system.progress import progress
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 BLOCK = 16  # queries per step of the progress bar
 
 # Ranks the queries of a split: (split, depth) -> its best documents.
-FirstStage = Callable[[str, int], Run]
+FirstStage = Callable[[str, int], QueryRankings]
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Reranker:
     precision: str
     seen: Ragged | None = None
 
-    def runs(self, network: CrossEncoder, splits: Sequence[str], depth: int) -> dict[str, Run]:
+    def runs(self, network: CrossEncoder, splits: Sequence[str], depth: int) -> dict[str, QueryRankings]:
         """Return the first stage's `depth` best of each query of each split, in the new order."""
         return {split: self._run(network, split, depth) for split in splits}
 
-    def nested(self, network: CrossEncoder, splits: Sequence[str], depth: int) -> dict[str, dict[str, Run]]:
+    def nested(self, network: CrossEncoder, splits: Sequence[str], depth: int) -> dict[str, dict[str, QueryRankings]]:
         """The same by split and suffix: a cross-encoder has no widths, only the full one ("")."""
         return {split: {"": run} for split, run in self.runs(network, splits, depth).items()}
 
@@ -50,7 +50,7 @@ class Reranker:
         """Keep nothing: a reranker has no vectors."""
 
     @torch.inference_mode()
-    def _run(self, network: CrossEncoder, split: str, depth: int) -> Run:
+    def _run(self, network: CrossEncoder, split: str, depth: int) -> QueryRankings:
         first = self.first_stage(split, depth)
         mine = collectives.shard(len(first.queries))
         queries, docs = first.queries[mine], first.ids[mine]
@@ -69,7 +69,7 @@ class Reranker:
         order = np.argsort(-scores, axis=1, kind="stable")
         found = [np.take_along_axis(part, order, axis=1) for part in (docs, scores)]
         ids, scores = (collectives.gather_rows(torch.from_numpy(part), len(first.queries)).numpy() for part in found)
-        return Run(first.queries, ids.astype(np.int32), scores)
+        return QueryRankings(first.queries, ids.astype(np.int32), scores)
 
 
 @torch.inference_mode()

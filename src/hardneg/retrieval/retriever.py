@@ -19,7 +19,7 @@ from hardneg.retrieval.corpus_pass import Documents, Lists
 from hardneg.retrieval.embed_tables import embed_rows, embed_table
 from hardneg.retrieval.embedding_blocks import EmbeddingBlocks
 from hardneg.retrieval.held_vectors import HeldVectors
-from hardneg.retrieval.metrics import Run
+from hardneg.retrieval.metrics import QueryRankings
 from hardneg.system import collectives, distributed, split_weights
 from hardneg.system.progress import progress
 
@@ -46,7 +46,7 @@ class Retriever:
 
     def runs(
         self, towers: Towers, splits: Sequence[str], depth: int, documents: Int32[np.ndarray, " n"] | None = None
-    ) -> dict[str, Run]:
+    ) -> dict[str, QueryRankings]:
         """Return the `depth` best documents of each query of each split; the corpus is embedded once for all.
 
         `documents` are the rows that are ranked, in order; null: all.
@@ -54,7 +54,7 @@ class Retriever:
         found = self._ranked(towers, splits, depth, [towers.dim], documents)
         return {split: runs[""] for split, runs in found.items()}
 
-    def nested(self, towers: Towers, splits: Sequence[str], depth: int) -> dict[str, dict[str, Run]]:
+    def nested(self, towers: Towers, splits: Sequence[str], depth: int) -> dict[str, dict[str, QueryRankings]]:
         """The same at each width that the towers are trained for, by split and suffix: "@64", ..., and "" at full.
 
         Queries and corpus are embedded once and cut.
@@ -73,7 +73,7 @@ class Retriever:
         depth: int,
         widths: Sequence[int],
         documents: Int32[np.ndarray, " n"] | None = None,
-    ) -> dict[str, dict[str, Run]]:
+    ) -> dict[str, dict[str, QueryRankings]]:
         with split_weights.whole_weights(towers):
             lists: dict[tuple[str, int], Lists] = {}
             for split in splits:
@@ -101,9 +101,9 @@ class Retriever:
         ends = [np.searchsorted(documents, [part.docs.start, part.docs.stop]) for part in self.data.parts]
         return max(int(end - start) for start, end in ends)
 
-    def _run(self, lists: Lists, longest: int, depth: int) -> Run:
+    def _run(self, lists: Lists, longest: int, depth: int) -> QueryRankings:
         scores, ids = lists.best(longest)
-        run = Run(lists.rows, ids, scores)
+        run = QueryRankings(lists.rows, ids, scores)
         return run if self.seen is None else run.without(self.seen, depth)
 
     def _documents(self, towers: Towers, documents: Int32[np.ndarray, " n"] | None) -> Documents:

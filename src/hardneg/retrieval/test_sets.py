@@ -15,7 +15,7 @@ from hardneg.data.other_sets import others, splits_of
 from hardneg.data.tables import RetrievalData
 from hardneg.data.test_only import Own, open_for_testing, says_splits
 from hardneg.errors import ConfigError, DataError
-from hardneg.retrieval.metrics import Run
+from hardneg.retrieval.metrics import QueryRankings
 from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import Retriever
 from hardneg.system import agreement
@@ -99,12 +99,12 @@ def test_sets(
     return found + [TestSet(one.name, retriever_of(one.data), one.split) for one in also]
 
 
-def nested_runs(sets: Sequence[TestSet], ranker: Any, depth: int) -> list[dict[str, Run]]:
+def nested_runs(sets: Sequence[TestSet], ranker: Any, depth: int) -> list[dict[str, QueryRankings]]:
     """Rank for each set, at each width of the ranker (see `Retriever.nested`); a corpus is embedded once for all."""
     by_data: dict[int, list[TestSet]] = {}
     for one in sets:
         by_data.setdefault(id(one.retriever), []).append(one)
-    found: dict[tuple[int, str], dict[str, Run]] = {}
+    found: dict[tuple[int, str], dict[str, QueryRankings]] = {}
     for key, some in by_data.items():
         for split, runs in some[0].retriever.nested(ranker, [one.split for one in some], depth).items():
             found[key, split] = runs

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hardneg.data.tables import RetrievalData
-from hardneg.retrieval.metrics import Run, average, by_set
+from hardneg.retrieval.metrics import QueryRankings, average, by_set
 from hardneg.runs.trec_runs import write_run
 from hardneg.system.counts_in_words import QUERIES, counted
 from hardneg.system.terminal_tables import Cell, laid_out, print_title, whole_width
@@ -34,11 +34,11 @@ class Tested:
     name: str
     data: RetrievalData
     split: str
-    runs: Mapping[str, Run]
+    runs: Mapping[str, QueryRankings]
     systems: Systems
 
     @property
-    def run(self) -> Run:
+    def run(self) -> QueryRankings:
         """The ranking at full width."""
         return self.runs[""]
 

@@ -19,7 +19,7 @@ IDS, MEAN = "ids", "mean_"
 
 
 @dataclass(frozen=True)
-class Part:
+class RungTask:
     """What a race asks of a run: to pause at the step `until`, or to take the time of its steps for `seconds`.
 
     With `over_all` it takes that of ranking dev over all documents too, where dev has a subset. With neither it goes on
@@ -41,10 +41,10 @@ class DevValues:
     values: Float[np.ndarray, " Q"]
 
 
-def part_of(folder: Path) -> Part | None:
+def part_of(folder: Path) -> RungTask | None:
     """The part of the run in this folder, by its status; None for a run of no race."""
     asked: Mapping[str, Any] | None = (status.read(folder) or {}).get("race")
-    return None if asked is None else Part(**asked)
+    return None if asked is None else RungTask(**asked)
 
 
 def note(folder: Path, ids: np.ndarray, values: Float[np.ndarray, " Q"], step: int, mean: float) -> None:

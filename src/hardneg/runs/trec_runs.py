@@ -14,7 +14,7 @@ from hardneg.data.readers.fields import number
 from hardneg.data.readers.lines import BadRow, Strict, text_lines
 from hardneg.data.tables import RetrievalData
 from hardneg.retrieval.formulas import ordered
-from hardneg.retrieval.metrics import Rankings, Run
+from hardneg.retrieval.metrics import QueryRankings, Rankings
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ BLANK, BLANK_OR_PERCENT = re.compile(r"\s"), re.compile(r"[%\s]")
 ENCODED = ";ids=percent-encoded"
 
 
-def write_run(path: Path, run: Run, data: RetrievalData, tag: str) -> None:
+def write_run(path: Path, run: QueryRankings, data: RetrievalData, tag: str) -> None:
     """Write a run file that trec_eval, ranx and pytrec_eval read; scores have all digits, so that ties stay ties.
 
     Where an id has a blank in it, all ids of the file are written percent-encoded (RFC 3986; only blanks and `%` are

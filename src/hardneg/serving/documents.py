@@ -66,7 +66,7 @@ class Documents:
         hashed.update(np.ascontiguousarray(self.digests).tobytes())
         return hashed.hexdigest()
 
-    def against(self, other: Documents) -> Difference:
+    def against(self, other: Documents) -> CorpusDifference:
         """Compare by id and text: what `other` lacks, has with another text, and has in addition."""
         places = other.texts.find(self.texts.ids)
         here = np.flatnonzero(places >= 0)
@@ -74,11 +74,11 @@ class Documents:
         changed = here[(self.digests[here] != other.digests[there]).any(axis=1)]
         missing = np.delete(np.arange(len(self)), here)
         extra = np.delete(np.arange(len(other)), there)
-        return Difference(missing, changed, extra)
+        return CorpusDifference(missing, changed, extra)
 
 
 @dataclass(frozen=True)
-class Difference:
+class CorpusDifference:
     """Rows of a corpus that another one lacks or has with another text, and rows that only the other has."""
 
     missing: np.ndarray

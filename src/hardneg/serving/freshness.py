@@ -26,7 +26,7 @@ COMPARED = 8  # vectors of each shard that are compared with the backend's whene
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """One thing that was looked at: `model`, `canaries`, `vectors`, `stored`, `count`, `files` or `corpus`."""
 
     about: str
@@ -44,7 +44,7 @@ class Freshness:
 
     build: str
     created: str
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckResult, ...]
     mend: str
 
     @property
@@ -109,23 +109,23 @@ def examine(
     return Freshness(build.name, manifest.created, tuple(findings), _mend(build, encoder, findings, data))
 
 
-def _model(stored: dict[str, Any], now: dict[str, Any]) -> Finding:
+def _model(stored: dict[str, Any], now: dict[str, Any]) -> CheckResult:
     """Only documents' vectors are stored, so training the query tower on does not make them stale (ADORE)."""
     if different := embedding_space.differences(stored[DOCUMENT], now[DOCUMENT]):
-        return Finding("model", False, f"the model is another than the one that made it: {', '.join(different)}")
+        return CheckResult("model", False, f"the model is another than the one that made it: {', '.join(different)}")
     if different := embedding_space.differences(stored[QUERY], now[QUERY]):
-        return Finding("model", True, f"documents as at indexing; queries differ in {', '.join(different)}")
-    return Finding("model", True, "the model is the one that made it")
+        return CheckResult("model", True, f"documents as at indexing; queries differ in {', '.join(different)}")
+    return CheckResult("model", True, "the model is the one that made it")
 
 
-def _canaries(values: dict[str, Any], encoder: TextEncoder, with_queries: bool) -> Finding:
+def _canaries(values: dict[str, Any], encoder: TextEncoder, with_queries: bool) -> CheckResult:
     kept, now = canaries.from_plain(values), canaries.sing(encoder)
     lowest = 1.0
     for side in (QUERY, DOCUMENT) if with_queries else (DOCUMENT,):
         lowest = min(lowest, float(canaries.cosines(kept[side], now[side][: len(kept[side])]).min()))
     fresh = lowest >= canaries.CLOSE
     said = f"the lowest cosine of the canaries is {shown(lowest)} (at least {canaries.CLOSE})"
-    return Finding("canaries", fresh, said)
+    return CheckResult("canaries", fresh, said)
 
 
 def shown(cosine: float) -> str:
@@ -137,7 +137,7 @@ def shown(cosine: float) -> str:
     return repr(cosine)
 
 
-def _sampled(build: Build, encoder: TextEncoder, vectors: Vectors, sample: int, most: int | None) -> Finding:
+def _sampled(build: Build, encoder: TextEncoder, vectors: Vectors, sample: int, most: int | None) -> CheckResult:
     """Encode some documents of each shard again; what a lossy backend stores is read from the shard itself."""
     rng = np.random.default_rng()  # another sample every time
     shards = build.shards
@@ -157,9 +157,9 @@ def _sampled(build: Build, encoder: TextEncoder, vectors: Vectors, sample: int, 
     stale = [(number, shards[number], low) for number, low in lows if low < canaries.CLOSE]
     if not stale:
         looked = f"{counted(len(texts), 'vector')} of {counted(len(chosen), 'shard')}"
-        return Finding("vectors", True, f"the model makes now what is stored, by {looked}")
+        return CheckResult("vectors", True, f"the model makes now what is stored, by {looked}")
     named = ", ".join(f"{number + 1} ({shard.name}, cosine {shown(low)})" for number, shard, low in stale[:EXAMPLES])
-    return Finding(
+    return CheckResult(
         "vectors",
         False,
         f"stored vectors of {len(stale):,} of {counted(len(chosen), 'sampled shard')} are not what the model makes:"
@@ -167,33 +167,33 @@ def _sampled(build: Build, encoder: TextEncoder, vectors: Vectors, sample: int, 
     )
 
 
-def _count(expected: int, stored: int) -> Finding:
+def _count(expected: int, stored: int) -> CheckResult:
     said = f"{counted(stored, 'vector')} stored for {counted(expected, 'document')}"
-    return Finding("count", stored == expected, said)
+    return CheckResult("count", stored == expected, said)
 
 
-def _stored(build: Build, vectors: Vectors, sample: int | None) -> Finding:
+def _stored(build: Build, vectors: Vectors, sample: int | None) -> CheckResult:
     """Compare the backend with what was embedded, for which no model is needed."""
     compared = list(compare(build, vectors, sample))
     looked = sum(one.looked for one in compared)
     if not (wrong := [(number, one) for number, one in enumerate(compared, start=1) if one.other]):
         all_of = f"{counted(looked, 'vector')} of {counted(len(compared), 'shard')}"
-        return Finding("stored", True, f"stored as embedded, by {all_of}")
+        return CheckResult("stored", True, f"stored as embedded, by {all_of}")
     named = ", ".join(f"{number} ({one.shard.name}, {one.other} of {one.looked})" for number, one in wrong[:EXAMPLES])
     others = sum(one.other for _, one in wrong)
     said = f"{others:,} of {counted(looked, 'stored vector')} are not those that were embedded: shard "
-    return Finding("stored", False, said + named + (", ..." if len(wrong) > EXAMPLES else ""))
+    return CheckResult("stored", False, said + named + (", ..." if len(wrong) > EXAMPLES else ""))
 
 
-def _files(build: Build, read: bool) -> Finding:
+def _files(build: Build, read: bool) -> CheckResult:
     """Check the shards by their cards, or by all their files."""
     hashes = zip(build.shards, (one["hash"] for one in build.manifest.shards), strict=True)
     broken = [shard.name for shard, hashed in hashes if hashed != _hash(shard, read)]
     if broken:
         named = ", ".join(broken[:EXAMPLES])
-        return Finding("files", False, f"not as written: {counted(len(broken), 'shard')} ({named})")
+        return CheckResult("files", False, f"not as written: {counted(len(broken), 'shard')} ({named})")
     all_of = f"{counted(len(build.shards), 'shard')} read, as written" if read else "all shards are those written"
-    return Finding("files", True, all_of)
+    return CheckResult("files", True, all_of)
 
 
 def _hash(shard: Shard, read: bool) -> str:
@@ -203,20 +203,20 @@ def _hash(shard: Shard, read: bool) -> str:
         return ""
 
 
-def _corpus(build: Build, corpus: Texts) -> Finding:
+def _corpus(build: Build, corpus: Texts) -> CheckResult:
     live = Documents.of(corpus)
     documents = counted(len(live), "document")
     if live.hash == build.manifest.corpus["hash"]:
-        return Finding("corpus", True, f"all of the corpus is in it as it is: {documents}")
+        return CheckResult("corpus", True, f"all of the corpus is in it as it is: {documents}")
     held = Documents.joined([shard.documents for shard in build.shards])
     if not (difference := live.against(held)):
-        return Finding("corpus", True, f"all of the corpus is in it, in another order: {documents}")
+        return CheckResult("corpus", True, f"all of the corpus is in it, in another order: {documents}")
     first = [*live.texts.ids.take(difference.fresh[:EXAMPLES]).to_pylist()]
     first += held.texts.ids.take(difference.extra[:EXAMPLES]).to_pylist()
-    return Finding("corpus", False, f"of {documents} of the corpus: {difference} ({', '.join(first)}, ...)")
+    return CheckResult("corpus", False, f"of {documents} of the corpus: {difference} ({', '.join(first)}, ...)")
 
 
-def _mend(build: Build, encoder: TextEncoder, findings: Sequence[Finding], data: Sequence[str]) -> str:
+def _mend(build: Build, encoder: TextEncoder, findings: Sequence[CheckResult], data: Sequence[str]) -> str:
     """The shell command that makes it fresh; where stored vectors were found wrong it reuses none."""
     source = build.manifest.source
     stale = {finding.about for finding in findings if not finding.fresh}

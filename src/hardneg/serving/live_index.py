@@ -18,7 +18,7 @@ from hardneg.serving import canaries
 from hardneg.serving.builds import Build
 from hardneg.serving.freshness import Freshness
 from hardneg.serving.index_folder import POINTER, IndexFolder
-from hardneg.serving.opened_build import Hit, Opened, open_build
+from hardneg.serving.opened_build import Hit, OpenedBuild, open_build
 from hardneg.serving.text_encoder import TextEncoder
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class LiveIndex:
         self._opened = self._open_live()
 
     @property
-    def opened(self) -> Opened:
+    def opened(self) -> OpenedBuild:
         """The build that answers, for several questions to one build though another goes live meanwhile."""
         return self._opened
 
@@ -121,7 +121,7 @@ class LiveIndex:
         """Let go of files and connections."""
         self._opened.close()
 
-    def _open_live(self) -> Opened:
+    def _open_live(self) -> OpenedBuild:
         while True:
             build = self.folder.live()
             try:
@@ -130,7 +130,7 @@ class LiveIndex:
                 if self.folder.live().name == build.name:
                     raise
 
-    def _open(self, build: Build) -> Opened:
+    def _open(self, build: Build) -> OpenedBuild:
         opened = open_build(build, self._encoder(build), self._corpus, self.allow_stale)
         with ExitStack() as undo:
             undo.callback(opened.close)

@@ -14,7 +14,7 @@ import numpy as np
 from hardneg.retrieval.search import SAMPLE
 from hardneg.serving.backends.base import Backend, Vectors
 from hardneg.serving.builds import PLAN, Build, read_plan
-from hardneg.serving.documents import Difference, Documents
+from hardneg.serving.documents import CorpusDifference, Documents
 from hardneg.serving.recall import even_sample
 from hardneg.serving.shards import Shard
 from hardneg.system.atomic_write import atomic_write
@@ -29,7 +29,7 @@ class Base:
 
     build: Build
     old: Documents
-    change: Difference
+    change: CorpusDifference
 
 
 def base_of(documents: Documents, backend: Backend, earlier: Sequence[Build]) -> Base | None:

@@ -34,7 +34,7 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedBuild:
     """One build, ready to answer."""
 
     build: Build
@@ -52,7 +52,7 @@ class Opened:
             for row, name in enumerate(documents.texts.ids.to_pylist())
         }
 
-    def __enter__(self) -> Opened:
+    def __enter__(self) -> OpenedBuild:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,7 +86,7 @@ class Opened:
 
 def open_build(
     build: Build, encoder: TextEncoder, corpus: Texts | None = None, allow_stale: bool = False, new: bool = False
-) -> Opened:
+) -> OpenedBuild:
     """Open, hold and check one build; a `new` one more closely, with vectors of every shard made again.
 
     Raises `StaleIndex` for a stale one unless that is allowed, `UserError` for one that was removed meanwhile.
@@ -103,7 +103,7 @@ def open_build(
             if not allow_stale or not build.intact:
                 freshness.require("" if new or not build.intact else " (--allow-stale goes on all the same)")
             log.warning("%s. To repair it: %s", freshness, freshness.mend)
-        opened = Opened(build, vectors, encoder, freshness, [shard.documents for shard in build.shards], hold)
+        opened = OpenedBuild(build, vectors, encoder, freshness, [shard.documents for shard in build.shards], hold)
         undo.pop_all()
     return opened
 

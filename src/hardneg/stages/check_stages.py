@@ -16,10 +16,10 @@ from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config
 from hardneg.preflight.machine import check_machine
 from hardneg.runs.folder import BEST, CHECKPOINTS, LAST
-from hardneg.stages.recipe import MERGE, Plan, Stage
+from hardneg.stages.recipe import MERGE, Stage, StagesPlan
 
 
-def check(plan: Plan) -> None:
+def check(plan: StagesPlan) -> None:
     """Raise `ConfigError`, naming the stage, for a config that cannot work or a stage that was begun differently.
 
     Empty files stand in for what a stage will leave, so that later stages may refer to it, and earlier ones may not.
@@ -44,7 +44,7 @@ def check(plan: Plan) -> None:
             pretend(Path(made) / stage.name, cfg)
 
 
-def check_begun(plan: Plan, stage: Stage) -> None:
+def check_begun(plan: StagesPlan, stage: Stage) -> None:
     """Raise `ConfigError` where a stage has trained with other overrides than it is asked for now."""
     # The folder of the stages may change, and a resumed run names its checkpoint, and settings that its yaml has too.
     asked = stage.asked()

@@ -56,7 +56,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Plan:
+class StagesPlan:
     """A recipe's stages in one folder."""
 
     recipe: str
@@ -74,7 +74,7 @@ def recipes(config_dir: Path | None = None) -> dict[str, Path]:
     return found
 
 
-def make_plan(recipe: str, overrides: Sequence[str], folder: Path, config_dir: Path | None = None) -> Plan:
+def make_plan(recipe: str, overrides: Sequence[str], folder: Path, config_dir: Path | None = None) -> StagesPlan:
     """Give each stage its overrides: those for all, and those that name it (`2_teacher:batch_size=8`).
 
     Raises `ConfigError` for an unknown recipe or stage, and for overrides that the plan itself sets.
@@ -96,10 +96,10 @@ def make_plan(recipe: str, overrides: Sequence[str], folder: Path, config_dir: P
         own = [override.removeprefix(f"{name}:") for override in overrides if _stage_of(override) in (None, name)]
         given = (f"experiment={recipe}/{name}", f"stages={quoted(folder)}", *own)
         stages.append(Stage(name, command, folder / name, given))
-    return Plan(recipe, folder, tuple(stages), config_dir)
+    return StagesPlan(recipe, folder, tuple(stages), config_dir)
 
 
-def with_kinds(plan: Plan) -> Plan:
+def with_kinds(plan: StagesPlan) -> StagesPlan:
     """Give each stage the kind of the data at its `data.path`, as `hardneg train` does, and say each once.
 
     Relative paths start in the current folder. Raises `ConfigError` where the kind is not certain.

@@ -10,12 +10,12 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from hardneg.errors import ConfigError
-from hardneg.stages.recipe import LIST, Plan
+from hardneg.stages.recipe import LIST, StagesPlan
 
 PLACE = "hydra.run.dir="
 
 
-def note(plan: Plan, arguments: Sequence[str]) -> None:
+def note(plan: StagesPlan, arguments: Sequence[str]) -> None:
     """Write what was asked for, and where, for `again`; raises `ConfigError` for the folder of a run."""
     if (plan.folder / ".hydra").exists():
         raise ConfigError(f"{plan.folder} is the folder of a run; give another hydra.run.dir for the stages")

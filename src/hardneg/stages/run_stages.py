@@ -13,13 +13,13 @@ from pathlib import Path
 from hardneg.config.command_words import command_line, quoted
 from hardneg.config.run_summary import SUMMARY
 from hardneg.errors import ConfigError, UserError
-from hardneg.stages.recipe import MERGE, Plan, Stage
+from hardneg.stages.recipe import MERGE, Stage, StagesPlan
 from hardneg.system.signals import stopping_by
 
 LOCK = "stages.lock"
 
 
-def run(plan: Plan) -> None:
+def run(plan: StagesPlan) -> None:
     """Run what is not done yet, in order; raises `UserError` with the name of the stage that failed.
 
     SIGTERM and Ctrl-C stop the stage at hand after its step, and end with exit code 128 + signal.

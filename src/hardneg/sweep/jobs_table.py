@@ -33,7 +33,7 @@ SHORTEST = 10  # columns of a name that is cut in the middle
 
 
 @dataclass(frozen=True)
-class Row:
+class JobRow:
     """The state of a job, by its folder."""
 
     folder: Path
@@ -47,29 +47,29 @@ class Row:
         return self.facts.get("best") or "ndcg@10"
 
 
-def rows(sweep: Path) -> list[Row]:
+def rows(sweep: Path) -> list[JobRow]:
     """Read every job in or below a folder, in the order of their paths."""
     folders = {path.parent for path in sweep.rglob(status.FILE)}
     folders |= {path.parent.parent for path in sweep.rglob(CONFIG)}
     return [row(folder) for folder in sorted(folders)]
 
 
-def row(folder: Path) -> Row:
+def row(folder: Path) -> JobRow:
     """Read one job's folder."""
     if (found := status.read(folder)) is not None:
-        return Row(folder, found["name"], found["state"], found)
+        return JobRow(folder, found["name"], found["state"], found)
     # A job that has just begun has a lock before it has a status.
-    return Row(folder, folder.name, "running" if status.held_by_somebody(folder) else "interrupted")
+    return JobRow(folder, folder.name, "running" if status.held_by_somebody(folder) else "interrupted")
 
 
-def count(rows: Iterable[Row]) -> str:
+def count(rows: Iterable[JobRow]) -> str:
     """Say how many jobs are in which state, as in "4 jobs: 1 running, 3 done"."""
     states = Counter(row.state for row in rows)
     listed = ", ".join(f"{states[state]} {state}" for state in status.STATES if states[state])
     return f"{counted(states.total(), 'job')}: {listed or 'none'}"
 
 
-def table(rows: Sequence[Row], width: int, one_line: bool = False) -> Group:
+def table(rows: Sequence[JobRow], width: int, one_line: bool = False) -> Group:
     """Lay out the jobs in a width; their errors come below the table where it has no room for all of them.
 
     With `one_line` each job takes one line: names are cut in the middle, and errors left out.
@@ -94,7 +94,7 @@ def table(rows: Sequence[Row], width: int, one_line: bool = False) -> Group:
     return Group(*laid_out(headings, cells, width, words=(1,) if one_line else (0, 1)), *told)
 
 
-def _styled(row: Row, cells: Sequence[str]) -> list[Text]:
+def _styled(row: JobRow, cells: Sequence[str]) -> list[Text]:
     return [Text(cell, style=STYLES[row.state]) for cell in cells]
 
 
@@ -106,9 +106,9 @@ def cut_in_the_middle(name: str, length: int) -> str:
     return f"{name[: length - end - 1]}…{name[-end:]}"
 
 
-def names(rows: Sequence[Row]) -> list[str]:
+def names(rows: Sequence[JobRow]) -> list[str]:
     """The jobs' names; those that several share get the words in which their command lines differ."""
-    alike: dict[str, list[Row]] = {}
+    alike: dict[str, list[JobRow]] = {}
     for one in rows:
         alike.setdefault(one.name, []).append(one)
     out = []
@@ -118,13 +118,13 @@ def names(rows: Sequence[Row]) -> list[str]:
     return out
 
 
-def _words(row: Row) -> list[str]:
+def _words(row: JobRow) -> list[str]:
     """The words of a job, without the checkpoint of its own that one went on from."""
     own = f"{row.folder.resolve()}/"
     return [word for word in row.facts.get("overrides", ()) if not (word.startswith("ckpt_path=") and own in word)]
 
 
-def show(sweep: Path, jobs: Sequence[Row] | None = None) -> None:
+def show(sweep: Path, jobs: Sequence[JobRow] | None = None) -> None:
     """Print the table of a sweep's folder."""
     jobs = rows(sweep) if jobs is None else jobs
     console = console_at(WIDE)
@@ -132,19 +132,19 @@ def show(sweep: Path, jobs: Sequence[Row] | None = None) -> None:
     console.print(table(jobs, console.width))
 
 
-def _steps(row: Row) -> str:
+def _steps(row: JobRow) -> str:
     step, steps = row.facts.get("step"), row.facts.get("steps")
     if step is None:
         return ""
     return str(step) if row.state == "done" or not steps else f"{step}/{steps}"
 
 
-def _number(row: Row, what: str) -> str:
+def _number(row: JobRow, what: str) -> str:
     value = (row.facts.get(what) or {}).get(row.best)
     return "" if value is None else f"{value:.4f}"
 
 
-def _time(row: Row) -> str:
+def _time(row: JobRow) -> str:
     """The duration of its last attempt."""
     if "started" not in row.facts or row.state == "waiting":
         return ""

@@ -12,7 +12,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from hardneg.sweep.jobs_table import Row, count, row, table
+from hardneg.sweep.jobs_table import JobRow, count, row, table
 from hardneg.system.terminal_tables import TITLE
 
 log = logging.getLogger(__name__)
@@ -24,9 +24,9 @@ PAUSE = 1.0  # seconds between two drawings of the table: it is asked for at eve
 @contextmanager
 def view(folders: Sequence[Path]) -> Iterator[Callable[[], None]]:
     """Show these jobs; return a function that updates the view. A job that is done is not read again."""
-    ended: dict[Path, Row] = {}
+    ended: dict[Path, JobRow] = {}
 
-    def read() -> list[Row]:
+    def read() -> list[JobRow]:
         found = [ended.get(folder) or row(folder) for folder in folders]
         ended.update({one.folder: one for one in found if one.state == "done"})
         return found
@@ -57,13 +57,13 @@ def view(folders: Sequence[Path]) -> Iterator[Callable[[], None]]:
     yield tell
 
 
-def drawn(rows: list[Row], width: int, height: int) -> Group:
+def drawn(rows: list[JobRow], width: int, height: int) -> Group:
     """Lay out as many jobs as the terminal has lines for: `Live` would cut the last ones, whatever their state."""
     shown = fitting(rows, height - 8)
     return Group(Text(f"jobs: {count(shown)}", style=TITLE), table(shown, width, one_line=True))
 
 
-def fitting(rows: list[Row], lines: int) -> list[Row]:
+def fitting(rows: list[JobRow], lines: int) -> list[JobRow]:
     """Leave out what matters least until the rest fits: waiting jobs from the last on, then those that are done."""
     kept = list(rows)
     for state in ("waiting", "done"):
@@ -72,7 +72,7 @@ def fitting(rows: list[Row], lines: int) -> list[Row]:
     return kept
 
 
-def _line(row: Row, ended: int, total: int) -> str:
+def _line(row: JobRow, ended: int, total: int) -> str:
     test = (row.facts.get("test") or {}).get(row.best)
     said = [f"{row.best} {test:.4f}"] if test is not None else []
     said += [f"step {row.facts['step']}"] if row.facts.get("step") is not None and row.state != "done" else []

@@ -12,10 +12,10 @@ from hardneg.config.command_words import command_line
 from hardneg.runs.folder import BEST_TRIAL, SWEEP
 
 if TYPE_CHECKING:
-    from hardneg.sweep.jobs_table import Row
+    from hardneg.sweep.jobs_table import JobRow
 
 
-def next_step(folder: Path, jobs: Sequence[Row]) -> str | None:
+def next_step(folder: Path, jobs: Sequence[JobRow]) -> str | None:
     """Say what to do with its results; None where the command that it was begun with would run something.
 
     A search ends by the number of its trials, and tries none again that failed; a sweep tries its failed jobs again.

@@ -28,7 +28,7 @@ PLACE = "place"  # of a trial: the name of the search that runs it
 
 
 @dataclass(frozen=True)
-class Settings:
+class SearchSettings:
     """What `conf/hydra/sweeper/optuna.yaml` says; raises `ConfigError` for settings out of range."""
 
     n_trials: int = 20
@@ -52,7 +52,7 @@ class Settings:
                 )
 
 
-def search(config: DictConfig, launcher: Launcher, settings: Settings, words: Sequence[str]) -> float | None:
+def search(config: DictConfig, launcher: Launcher, settings: SearchSettings, words: Sequence[str]) -> float | None:
     """Run trials until `n_trials` are told; return the best dev metric.
 
     A trial that was interrupted is run again, and its run goes on from its checkpoint: the same values are the same

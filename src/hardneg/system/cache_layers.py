@@ -33,7 +33,7 @@ LAYERS = {
 
 
 @dataclass(frozen=True)
-class Entry:
+class CacheEntry:
     """One folder of a layer: the bytes of its files, without those shared with another one, and its last use.
 
     `holders` is how many runs may come back for it.
@@ -51,7 +51,7 @@ class Entry:
         return (time.time() - self.used) / DAY
 
 
-def entries(cache: Path) -> list[Entry]:
+def entries(cache: Path) -> list[CacheEntry]:
     """Look at every folder of every layer; a file with several names (rankings and stores share some) counts once."""
     seen: set[tuple[int, int]] = set()
     found = []
@@ -61,7 +61,7 @@ def entries(cache: Path) -> list[Entry]:
                 continue
             size = sum(_bytes(folder, seen))
             holders = len(list(folder.parent.glob(f"{folder.name}{HELD}*")))
-            found.append(Entry(layer, folder, size, folder.stat().st_mtime, holders))
+            found.append(CacheEntry(layer, folder, size, folder.stat().st_mtime, holders))
     return found
 
 
@@ -73,12 +73,12 @@ def _bytes(folder: Path, seen: set[tuple[int, int]]) -> Iterator[int]:
             yield facts.st_size
 
 
-def to_prune(found: Sequence[Entry], layers: Sequence[str], days: float | int, held: bool) -> list[Entry]:
+def to_prune(found: Sequence[CacheEntry], layers: Sequence[str], days: float | int, held: bool) -> list[CacheEntry]:
     """Pick what was not used for this many days in these layers; folders that runs hold only with `held`."""
     return [entry for entry in found if entry.layer in layers and entry.days >= days and (held or not entry.holders)]
 
 
-def prune(entry: Entry) -> bool:
+def prune(entry: CacheEntry) -> bool:
     """Remove a folder at once, with its notes; False where somebody is building it right now."""
     folder = entry.folder
     lock = FileLock(folder.with_name(f"{folder.name}.lock"))

@@ -17,7 +17,7 @@ DECIDED = "HARDNEG_DECIDED"  # by which the processes that Lightning starts hear
 
 
 @dataclass(frozen=True)
-class Place:
+class ProcessRank:
     """The number of this process among `world` (from 0), and among those of its machine."""
 
     rank: int
@@ -25,15 +25,15 @@ class Place:
     local_rank: int
 
 
-def place() -> Place | None:
+def place() -> ProcessRank | None:
     """Where torchrun or srun put this process; None where it was started alone or by Lightning."""
     if "RANK" in environ and int(environ.get("WORLD_SIZE", "1")) > 1:
-        return Place(int(environ["RANK"]), int(environ["WORLD_SIZE"]), int(environ.get("LOCAL_RANK", "0")))
+        return ProcessRank(int(environ["RANK"]), int(environ["WORLD_SIZE"]), int(environ.get("LOCAL_RANK", "0")))
     # As Lightning: a shell that SLURM gave somebody has the variables of a task, but is none.
     interactive = environ.get("SLURM_JOB_NAME") in ("bash", "interactive")
     if "SLURM_PROCID" in environ and int(environ.get("SLURM_NTASKS", "1")) > 1 and not interactive:
         names = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
-        return Place(*(int(environ.get(name, "0")) for name in names))
+        return ProcessRank(*(int(environ.get(name, "0")) for name in names))
     return None
 
 

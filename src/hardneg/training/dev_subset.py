@@ -12,7 +12,7 @@ from scipy import stats
 
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError
-from hardneg.retrieval.metrics import Run
+from hardneg.retrieval.metrics import QueryRankings
 from hardneg.system.cache import fingerprint
 
 
@@ -59,7 +59,9 @@ class DevSubset:
         return f"{len(self.rows)} of {self.of} documents (subset {self.name}: {parts})"
 
 
-def choose(data: RetrievalData, dev: str, size: SubsetSize, bm25: Run | None, model: Run | None) -> DevSubset:
+def choose(
+    data: RetrievalData, dev: str, size: SubsetSize, bm25: QueryRankings | None, model: QueryRankings | None
+) -> DevSubset:
     """Choose the documents: all that are relevant to a dev query, the first of both rankings, and random ones.
 
     The same data, rankings and numbers give the same subset. Relevant and highly ranked documents are taken however
@@ -91,10 +93,10 @@ class Chooser:
     data: RetrievalData
     dev: str
     size: SubsetSize
-    bm25: Callable[[int], Run] | None
+    bm25: Callable[[int], QueryRankings] | None
     compares: bool
 
-    def __call__(self, model: Run | None) -> DevSubset:
+    def __call__(self, model: QueryRankings | None) -> DevSubset:
         """Choose, by what the model ranks first, `size.model` documents of each query."""
         bm25 = self.bm25(self.size.bm25) if self.bm25 is not None and self.size.bm25 else None
         return choose(self.data, self.dev, self.size, bm25, model)

@@ -21,7 +21,7 @@ from hardneg.mining.alarm_rules import Thresholds
 from hardneg.mining.baseline import baseline_run
 from hardneg.mining.known_positives_found import BesideBM25
 from hardneg.negatives.base import Setting
-from hardneg.retrieval.metrics import Run, names_of, resolve
+from hardneg.retrieval.metrics import QueryRankings, names_of, resolve
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.test_sets import OtherSet, Ranks, test_sets
 from hardneg.runlog.loggers import loggers
@@ -140,7 +140,7 @@ def chooser(cfg: DictConfig, retriever: Ranks) -> Chooser:
     data, dev, cache = retriever.data, cfg.split.dev, Path(cfg.cache)
     size = SubsetSize(**classes.plain(cfg.evaluate.subset))
 
-    def ranked(depth: int) -> Run:
+    def ranked(depth: int) -> QueryRankings:
         return baseline_run(classes.build(cfg.evaluate.bm25), data, dev, depth, cache, retriever.seen)
 
     return Chooser(data, dev, size, None if cfg.evaluate.bm25 is None else ranked, cfg.evaluate.compare_with_all)

@@ -78,6 +78,6 @@ class Optuna(OverLauncher):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the trials; return the best dev metric. Raises `JobFailed` where trials failed."""
-        from hardneg.sweep.search import Settings, search
+        from hardneg.sweep.search import SearchSettings, search
 
-        return search(self.config, self.launcher, Settings(**self.settings), arguments)
+        return search(self.config, self.launcher, SearchSettings(**self.settings), arguments)

@@ -15,9 +15,9 @@ from hardneg.ab.figures import moves
 from hardneg.ab.gate import Gate
 from hardneg.ab.html_report import page
 from hardneg.ab.markdown_report import escaped, markdown
-from hardneg.ab.relevance import Judged
-from hardneg.ab.report import Plan, compare
-from hardneg.ab.systems import Side
+from hardneg.ab.relevance import Judgements
+from hardneg.ab.report import AbPlan, compare
+from hardneg.ab.systems import ComparedSystem
 from hardneg.ab.terminal_report import show
 from hardneg.errors import UserError
 
@@ -31,7 +31,7 @@ def ranked(*docs):
 def world(queries=40, text="what is it {}"):
     """In OLD every good document is first; NEW has it second for every fourth query, and lost it for one."""
     ids = [f"q{i:02d}" for i in range(queries)]
-    judged = Judged(
+    judged = Judgements(
         "made up", {q: {f"good-{q}": 1, f"bad-{q}": 0} for q in ids},
         queries={q: text.format("so " * (number % 5)) for number, q in enumerate(ids)},
         docs={f"{kind}-{q}": f"{kind} {EVIL}" for q in ids for kind in ("good", "bad")},
@@ -39,11 +39,11 @@ def world(queries=40, text="what is it {}"):
     old = {q: ranked(f"good-{q}", f"bad-{q}") for q in ids}
     new = {q: ranked(f"bad-{q}", f"good-{q}") if i % 4 == 0 else old[q] for i, q in enumerate(ids)}
     new["q01"] = ranked("bad-q01", "other")
-    return Side("old.run", old), Side("new.run", new), judged
+    return ComparedSystem("old.run", old), ComparedSystem("new.run", new), judged
 
 
 def test_the_numbers():
-    report = compare(*world(), Plan(metrics=("ndcg@10", "mrr@10"), k=2))
+    report = compare(*world(), AbPlan(metrics=("ndcg@10", "mrr@10"), k=2))
     d = np.zeros(40)
     d[::4], d[1] = -0.5, -1
     effect = report.effects[1]
@@ -65,7 +65,7 @@ def test_the_numbers():
 def test_clusters_widen_the_interval_and_sets_count_the_same(tmp_path):
     old, new, judged = world()
     (tmp_path / "c.tsv").write_text("".join(f"{q}\t{int(q[1:]) % 4}\n" for q in judged.ids))
-    one, other = compare(old, new, judged, Plan()), compare(old, new, judged, Plan(cluster=tmp_path / "c.tsv"))
+    one, other = compare(old, new, judged, AbPlan()), compare(old, new, judged, AbPlan(cluster=tmp_path / "c.tsv"))
     assert other.effect.difference.queries == 4
     assert other.effect.high - other.effect.low > one.effect.high - one.effect.low
     pairing = Pairing(np.array([2.0, 2.0, 2 / 3, 2 / 3, 2 / 3, 2 / 3])[:6] / 1.1111111, None, 0.0)
@@ -84,19 +84,19 @@ def test_clusters_widen_the_interval_and_sets_count_the_same(tmp_path):
     ],
 )
 def test_the_gate_says_why(gate, says):
-    report = compare(*world(), Plan(gate=gate))
+    report = compare(*world(), AbPlan(gate=gate))
     assert report.passed is not bool(says)
     for expected in says:
         assert any(expected in reason for reason in report.reasons)
     assert bool(report.reasons) is bool(says)
-    assert compare(*world(), Plan()).passed is None
+    assert compare(*world(), AbPlan()).passed is None
 
 
 def test_what_cannot_be_told_does_not_pass():
     old, new, judged = world(queries=2)
-    one = Judged("one", {"q00": judged.labels["q00"]})
-    assert compare(old, old, one, Plan(gate=Gate(delta=-0.01), user=None)).passed is False
-    assert json.loads(json_report.text(compare(old, new, one, Plan())))["metrics"][0]["low"] is None
+    one = Judgements("one", {"q00": judged.labels["q00"]})
+    assert compare(old, old, one, AbPlan(gate=Gate(delta=-0.01), user=None)).passed is False
+    assert json.loads(json_report.text(compare(old, new, one, AbPlan())))["metrics"][0]["low"] is None
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_what_cannot_be_told_does_not_pass():
 )
 def test_a_plan_that_cannot_be_is_refused(wrong, says):
     with pytest.raises(UserError, match=says):
-        Plan(**wrong)
+        AbPlan(**wrong)
     with pytest.raises(UserError, match="--gate-lost 5"):
         Gate(lost=5.0)
     with pytest.raises(UserError, match="--gate-delta"):
@@ -122,9 +122,9 @@ def test_a_plan_that_cannot_be_is_refused(wrong, says):
 def test_rankings_of_other_queries_are_refused():
     old, new, judged = world()
     with pytest.raises(UserError, match="else ranks none of the 40 queries with a relevant document in made up"):
-        compare(old, Side("else", {"z": {"d": 1.0}}), judged, Plan())
-    partly = Side("partly", {**dict(list(new.rankings.items())[:30]), "z": {"d": 1.0}})
-    notes = "\n".join(compare(old, partly, judged, Plan()).notes)
+        compare(old, ComparedSystem("else", {"z": {"d": 1.0}}), judged, AbPlan())
+    partly = ComparedSystem("partly", {**dict(list(new.rankings.items())[:30]), "z": {"d": 1.0}})
+    notes = "\n".join(compare(old, partly, judged, AbPlan()).notes)
     assert "partly finds nothing for 10 of 40 queries" in notes and "ranks 1 query without" in notes
 
 
@@ -153,7 +153,7 @@ class Tags(HTMLParser):
 
 
 def test_the_page_is_whole_and_texts_stay_texts():
-    report = compare(*world(text=EVIL + " {}"), Plan(k=2, gate=Gate(delta=-0.01)))
+    report = compare(*world(text=EVIL + " {}"), AbPlan(k=2, gate=Gate(delta=-0.01)))
     text = page(report)
     assert (
         "<script" not in text
@@ -169,7 +169,7 @@ def test_the_page_is_whole_and_texts_stay_texts():
 
 
 def test_markdown_texts_stay_texts():
-    report = compare(*world(text=EVIL + " {}"), Plan(k=2))
+    report = compare(*world(text=EVIL + " {}"), AbPlan(k=2))
     text = markdown(report)
     assert "<script>" not in text and "\\<script\\>" in text and "\\[x\\]" in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
@@ -179,5 +179,5 @@ def test_markdown_texts_stay_texts():
 
 
 def test_the_terminal_names_old_before_new_as_they_were_given(capsys):
-    show(compare(*world(), Plan(k=2)))
+    show(compare(*world(), AbPlan(k=2)))
     assert capsys.readouterr().out.startswith("old old.run\nnew new.run\nworse in")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hardneg.ab.relevance import Judged, from_data
+from hardneg.ab.relevance import Judgements, from_data
 from hardneg.ab.slices import cut, each, lexical_overlap, slices
 from hardneg.errors import UserError
 from hardneg.testing.synthetic import make_data
@@ -16,7 +16,7 @@ from hardneg.testing.synthetic import make_data
 def judged(**more):
     queries = {f"q{i}": " ".join(["word"] * (1 + i % 6)) for i in range(12)}
     labels = {query: {"d": 1} for query in queries}
-    return Judged("made up", labels, queries=queries, docs={"d": "Word."}, **more)
+    return Judgements("made up", labels, queries=queries, docs={"d": "Word."}, **more)
 
 
 def test_each_query_is_in_one_slice_of_a_kind():
@@ -38,12 +38,12 @@ def test_shares_that_are_named_alike_are_one_slice():
     texts = {f"q{i}": " ".join(map(str, range(size))) for i, size in enumerate([3, 3, 301, 301, 2, 2])}
     held = {f"d{i}": " ".join(map(str, range(max(size // 3, 1)))) for i, size in enumerate([3, 3, 301, 301, 2, 2])}
     labels = {query: {f"d{query[1:]}": 1} for query in texts}
-    found = slices(Judged("made up", labels, queries=texts, docs=held), {})["words in the document"]
+    found = slices(Judgements("made up", labels, queries=texts, docs=held), {})["words in the document"]
     assert {name: int(here.sum()) for name, here in found.items()} == {"33%": 4, "50%": 2}
 
 
 def test_lexical_overlap_is_of_the_best_relevant_document():
-    asked = Judged(
+    asked = Judgements(
         "made up", {"q": {"d": 1, "e": 1, "x": 1}, "r": {"d": 0, "e": 1}}, {"q": "red Red house", "r": "blue"},
         {"d": "a red one", "e": "the red house!"},
     )  # fmt: skip

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from hardneg.commands.index import list_builds
 from hardneg.commands.search import show
 from hardneg.serving.builds import Build
-from hardneg.serving.freshness import Finding, Freshness
+from hardneg.serving.freshness import CheckResult, Freshness
 from hardneg.serving.live_index import Answer
 from hardneg.serving.manifest import Manifest
 from hardneg.serving.opened_build import Hit
@@ -19,7 +19,7 @@ from hardneg.system.screen import Screen, before_command, shortest
 
 BUILD = "907c42b23f62b4fa2bb75075"
 CHECKS = ("model", "files", "canaries", "vectors", "stored", "corpus", "count")
-FRESH = Freshness(BUILD, "2026-11-30T02:51:00", tuple(Finding(about, True, "") for about in CHECKS), "")
+FRESH = Freshness(BUILD, "2026-11-30T02:51:00", tuple(CheckResult(about, True, "") for about in CHECKS), "")
 
 
 @pytest.fixture(params=[True, False])
@@ -90,5 +90,5 @@ def test_a_path_is_written_as_it_is_shorter(tmp_path, monkeypatch):
 def test_the_freshness_on_the_screen():
     record = logging.makeLogRecord({"msg": str(FRESH), "in_short": FRESH.in_short})
     assert Screen().format(record) == f"fresh: build {BUILD} of 2026-11-30 02:51 UTC (7 checks)"
-    stale = Freshness(BUILD, FRESH.created, (Finding("model", False, "another"),), "")
+    stale = Freshness(BUILD, FRESH.created, (CheckResult("model", False, "another"),), "")
     assert stale.in_short == str(stale)

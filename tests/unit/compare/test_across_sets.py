@@ -13,7 +13,7 @@ from folders import run_folder, sweep
 
 from hardneg.commands.compare import main
 from hardneg.compare.arms import arms
-from hardneg.compare.contrasts import Plan, compare
+from hardneg.compare.contrasts import ComparisonPlan, compare
 from hardneg.compare.finished_runs import find
 from hardneg.errors import UserError
 
@@ -48,7 +48,7 @@ def folder(tmp_path):
 
 def test_one_set_is_compared_as_if_the_runs_had_no_other(folder):
     runs = [run.on("far") for run in find([folder]).runs]
-    table = compare("toy", arms(runs), Plan("ndcg@10"))
+    table = compare("toy", arms(runs), ComparisonPlan("ndcg@10"))
     values = [
         pq.read_table(folder / f"b-{seed}" / "per_query.parquet")["ndcg@10"].to_numpy()[60:] for seed in (1, 2, 3)
     ]
@@ -83,7 +83,7 @@ def test_queries_of_a_large_and_a_small_set_are_won_by_what_they_gained(tmp_path
         base = {name: rng.uniform(0.3, 0.5, len(gain)) for name, gain in gains.items()}
         several(tmp_path / f"a{seed}", "a", seed, base)
         several(tmp_path / f"b{seed}", "b", seed, {name: base[name] + gain for name, gain in gains.items()})
-    found = compare("toy", arms(find([tmp_path]).runs), Plan("ndcg@10")).contrasts["b-infonce"]
+    found = compare("toy", arms(find([tmp_path]).runs), ComparisonPlan("ndcg@10")).contrasts["b-infonce"]
     everything, weights = np.concatenate(list(gains.values())), np.repeat([25, 25 / 49], [10, 490])
     assert found.difference.mean == pytest.approx(np.mean([gain.mean() for gain in gains.values()]))
     assert found.wins == (int((everything > 0.01).sum()), int((everything <= 0.01).sum()), 0) and found.wins[0] > 480

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from hardneg.compare import tables
 from hardneg.compare.arms import arms
-from hardneg.compare.contrasts import Plan, compare
+from hardneg.compare.contrasts import ComparisonPlan, compare
 from hardneg.compare.finished_runs import find
 
 
@@ -19,7 +19,7 @@ def shown(folder, monkeypatch, width, **plan):
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, color_system=None, width=width)
     monkeypatch.setattr(tables, "console_at", lambda _: console)
-    tables.show(compare("toy", arms(find([folder]).runs), Plan("ndcg@10", **plan)))
+    tables.show(compare("toy", arms(find([folder]).runs), ComparisonPlan("ndcg@10", **plan)))
     assert max(map(len, out.getvalue().splitlines())) <= width
     return out.getvalue()
 
@@ -50,7 +50,7 @@ def test_a_narrow_one_names_those_that_it_has_not(tmp_path, monkeypatch):
 
 def test_the_title_is_not_broken_at_the_table_s_width(tmp_path, monkeypatch):
     sweep(tmp_path, {"in_batch": 0.4, "random": 0.7})
-    table = compare("toy", arms(find([tmp_path]).runs), Plan("ndcg@10"))
+    table = compare("toy", arms(find([tmp_path]).runs), ComparisonPlan("ndcg@10"))
     monkeypatch.setattr(tables, "title", lambda _: "a title " * 24)
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, color_system=None, width=200)
@@ -63,7 +63,7 @@ def test_a_pipe_or_file_has_all_of_them_whatever_an_arms_name(tmp_path, capsys):
     """It has no width that anything could be too wide for."""
     arm = "in_batch+" + "+".join(f"random{number}" for number in range(9))
     sweep(tmp_path, {"in_batch": 0.4, arm: 0.7})
-    tables.show(compare("toy", arms(find([tmp_path]).runs), Plan("ndcg@10", margin=0.02)))
+    tables.show(compare("toy", arms(find([tmp_path]).runs), ComparisonPlan("ndcg@10", margin=0.02)))
     said = capsys.readouterr().out
     assert "Too wide" not in said and arm in said
     assert all(head in said for head in ("seeds", "SD", "df", "win / tie", "dz", "on seeds", "p not", "verdict"))

@@ -16,7 +16,7 @@ from folders import run_folder, sweep
 from hardneg.commands.compare import main
 from hardneg.compare import clusters
 from hardneg.compare.arms import arms
-from hardneg.compare.contrasts import Plan, compare, usual_baseline
+from hardneg.compare.contrasts import ComparisonPlan, compare, usual_baseline
 from hardneg.compare.finished_runs import find
 from hardneg.compare.power import detectable
 from hardneg.compare.tables import markdown, records
@@ -26,7 +26,7 @@ from hardneg.testing.synthetic import make_data
 
 
 def compared(folder, **plan):
-    return compare("toy", arms(find([folder]).runs), Plan("ndcg@10", **plan))
+    return compare("toy", arms(find([folder]).runs), ComparisonPlan("ndcg@10", **plan))
 
 
 def test_primary_arms_are_corrected_for_and_the_others_are_exploratory(tmp_path):
@@ -248,7 +248,7 @@ def test_fifty_runs_of_ten_thousand_queries_take_seconds(tmp_path):
         for seed in range(5):
             run_folder(tmp_path / f"{arm}-{seed}", f"a{arm}", seed, rng.random(10_000).tolist())
     started = time.process_time()
-    compare("toy", arms(find([tmp_path]).runs), Plan("ndcg@10", margin=0.01))
+    compare("toy", arms(find([tmp_path]).runs), ComparisonPlan("ndcg@10", margin=0.01))
     assert time.process_time() - started < 10
 
 

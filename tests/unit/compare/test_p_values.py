@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from hardneg.compare import latex, tables
-from hardneg.compare.comparison import Comparison, Contrast, Plan, Row
+from hardneg.compare.comparison import ArmRow, Comparison, ComparisonPlan, Contrast
 from hardneg.compare.p_values import written
 from hardneg.compare.statistics import Components, Difference
 
@@ -27,8 +27,10 @@ def test_the_level_may_be_another():
 
 def comparison(p: float, dz: float | None = None) -> Comparison:
     found = Difference(float(stats.t.isf(p / 2, 100)), 1.0, 100.0, 3, 50, Components(0.1, 0.1, 0.1))
-    row = Row("bm25", (1, 2, 3), 0.4, 0.01, Contrast(found, True, p_holm=found.p, dz=dz))
-    return Comparison("toy", Plan("ndcg@10"), "in_batch", [row, replace(row, arm="in_batch", contrast=None)], 0)
+    row = ArmRow("bm25", (1, 2, 3), 0.4, 0.01, Contrast(found, True, p_holm=found.p, dz=dz))
+    return Comparison(
+        "toy", ComparisonPlan("ndcg@10"), "in_batch", [row, replace(row, arm="in_batch", contrast=None)], 0
+    )
 
 
 def test_no_table_says_better_at_5_percent_beside_p_0_05():

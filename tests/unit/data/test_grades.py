@@ -19,7 +19,7 @@ from hardneg.data.mix import Mix
 from hardneg.data.readers.beir import Beir
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError, DataError
-from hardneg.retrieval.metrics import Run, of_rankings, per_query
+from hardneg.retrieval.metrics import QueryRankings, of_rankings, per_query
 
 HALF = "q0\td0\t1\nq0\td1\t0.5\nq1\td2\t0.5\n"
 GRADED = "q0\td0\t3\nq0\td1\t1\nq0\td2\t2\nq0\td3\t0\nq1\td4\t2\nq1\td5\t1\nq2\td6\t1\n"
@@ -37,7 +37,7 @@ def write(folder, *, train=GRADED, test=GRADED):
 def run_of(data, split, ranking):
     rows = data.split(split).query_rows
     ids = np.tile(np.array(ranking, np.int32), (len(rows), 1))
-    return Run(rows, ids, np.tile(-np.arange(len(ranking), dtype=np.float32), (len(rows), 1)))
+    return QueryRankings(rows, ids, np.tile(-np.arange(len(ranking), dtype=np.float32), (len(rows), 1)))
 
 
 def test_half_a_grade_is_half_a_gain(tmp_path):

@@ -26,7 +26,7 @@ from hardneg.mining.pipeline import MiningRecipe, mine_and_store
 from hardneg.negatives.base import Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.negatives.random import Random
-from hardneg.retrieval.metrics import Run, per_query
+from hardneg.retrieval.metrics import QueryRankings, per_query
 from hardneg.retrieval.retriever import Retriever, seen
 from hardneg.testing.synthetic import make_candidates, make_model
 
@@ -168,4 +168,4 @@ def test_metrics_of_a_query_that_finds_only_itself_are_zero(data):
 def baseline_run_of(data):
     rows = data.split("test").query_rows
     ids = np.where(data.own < 0, 0, data.own)[rows][:, None].astype(np.int32)
-    return Run(rows, ids, np.ones(ids.shape, np.float32))
+    return QueryRankings(rows, ids, np.ones(ids.shape, np.float32))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from hardneg.data.tokens import Side
-from hardneg.encoders.dense_layers import Dense
+from hardneg.encoders.dense_layers import DenseSpec
 from hardneg.encoders.differences import differences
 from hardneg.encoders.lora import LoRA
-from hardneg.encoders.merge import Model, check_alike
+from hardneg.encoders.merge import ModelToMerge, check_alike
 from hardneg.encoders.transformer import Transformer
 
 TOLD = {"pooling": "cls", "normalize": True, "include_prompt": True, "query": Side(), "document": Side()}
-READ = Transformer(model="any", dense=(Dense(in_features=32, out_features=8),), **TOLD)
+READ = Transformer(model="any", dense=(DenseSpec(in_features=32, out_features=8),), **TOLD)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_what_a_config_names_beside_what_a_folder_says_makes_no_difference(setti
     """`hardneg merge` refused a transformer's folder beside any run of it, for `encoder.lora`."""
     trained = Transformer(**{"model": "any", "dense": [{"out_features": 8}], **TOLD, **settings})
     assert not differences(READ, trained)
-    check_alike([Model(name, recipe, {}, {}, {}) for name, recipe in (("folder", READ), ("run", trained))])
+    check_alike([ModelToMerge(name, recipe, {}, {}, {}) for name, recipe in (("folder", READ), ("run", trained))])
 
 
 def test_what_changes_vectors_does(monkeypatch):

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from hardneg.data.tables import Texts
 from hardneg.data.tokens import Side, Tokeniser, TokenTable
 from hardneg.encoders.checkpoint import Trained
-from hardneg.encoders.dense_layers import Dense, in_a_row
+from hardneg.encoders.dense_layers import DenseSpec, in_a_row
 from hardneg.encoders.latent_attention import Latents
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import QUERY, Towers
@@ -102,9 +102,12 @@ def test_a_last_token_and_other_towers_are_as_they_were_and_cls_is_the_first_aft
 
 
 def test_a_head_is_described_by_its_width_alone():
-    short, whole = Dense.of({"out_features": 5, "activation": "Identity"}), Dense(in_features=16, out_features=5)
-    assert short.fits(Dense(in_features=16, out_features=5, activation="Identity")) and not short.fits(whole)
-    layers = in_a_row([short, Dense(out_features=3)], 16)
+    short, whole = (
+        DenseSpec.of({"out_features": 5, "activation": "Identity"}),
+        DenseSpec(in_features=16, out_features=5),
+    )
+    assert short.fits(DenseSpec(in_features=16, out_features=5, activation="Identity")) and not short.fits(whole)
+    layers = in_a_row([short, DenseSpec(out_features=3)], 16)
     assert [tuple(one.linear.weight.shape) for one in layers] == [(5, 16), (3, 5)]
     for wrong, said in (({"width": 5}, "a layer is"), ({"out_features": 0}, "at least 1")):
         with pytest.raises(ConfigError, match=said):

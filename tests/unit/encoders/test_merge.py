@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from hardneg.encoders.merge import Model, average, check_alike, slerp
+from hardneg.encoders.merge import ModelToMerge, average, check_alike, slerp
 from hardneg.encoders.static import Static
 from hardneg.errors import ConfigError
 
@@ -77,14 +77,17 @@ def test_models_that_are_not_alike_are_refused(change, says):
         "weights": {"a": torch.zeros(3)},
     }
     check_alike(
-        [Model(**first), Model(**first | {"name": "y", "recipe": Static(dim=8, normalize=True, init="minilm")})]
+        [
+            ModelToMerge(**first),
+            ModelToMerge(**first | {"name": "y", "recipe": Static(dim=8, normalize=True, init="minilm")}),
+        ]
     )
     with pytest.raises(ConfigError, match=f"x and y cannot be merged: .*{says}"):
-        check_alike([Model(**first), Model(**first | {"name": "y"} | change)])
+        check_alike([ModelToMerge(**first), ModelToMerge(**first | {"name": "y"} | change)])
 
 
 def test_adapters_are_not_averaged_factor_by_factor():
-    one = Model("x", Static(dim=4), {}, {}, {"q.lora_A.weight": torch.zeros(3)})
+    one = ModelToMerge("x", Static(dim=4), {}, {}, {"q.lora_A.weight": torch.zeros(3)})
     with pytest.raises(ConfigError, match="x holds adapters alone"):
         check_alike([one, one])
 
@@ -92,7 +95,7 @@ def test_adapters_are_not_averaged_factor_by_factor():
 def test_two_towers_are_two_towers_whether_separate_or_frozen():
     """An import of a run with encoder.freeze=document has two towers that are called separate."""
     recipes = [Static(dim=4, separate=True), Static(dim=4, freeze="document"), Static(dim=4)]
-    separate, frozen, shared = (Model(str(n), recipe, {}, {}, {}) for n, recipe in enumerate(recipes))
+    separate, frozen, shared = (ModelToMerge(str(n), recipe, {}, {}, {}) for n, recipe in enumerate(recipes))
     check_alike([separate, frozen])
     with pytest.raises(ConfigError, match=r"encoder\.separate is True and False"):
         check_alike([separate, shared])

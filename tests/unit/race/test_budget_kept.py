@@ -18,8 +18,8 @@ from hardneg.race.budget import AtTheEnd
 from hardneg.race.executor import Executor
 from hardneg.race.final_runs import FinalRuns
 from hardneg.race.looks import Rungs
-from hardneg.race.outcome import Outcome
-from hardneg.race.portfolio import Entry, Settings
+from hardneg.race.outcome import RaceOutcome
+from hardneg.race.portfolio import EnteredArm, RaceSettings
 from hardneg.race.race import Race
 from hardneg.race.record import Record
 from hardneg.race.timing import lengths
@@ -72,14 +72,16 @@ class Timed(Executor):
 def raced(folder, n_jobs=1, slower=1.0, effect=0.0, best="bm25", budget="10m"):
     folder.mkdir(exist_ok=True)
     arms = ["in_batch", "large", "random", "bm25", "window", "mined", "both"]
-    settings = Settings(budget, {name: [] for name in arms})
+    settings = RaceSettings(budget, {name: [] for name in arms})
     record = Record(optuna.create_study(direction="maximize"), folder)
     record.enter(settings.arms, {"budget": budget})
     executor = Timed(folder, n_jobs, slower, effect, best)
-    race = Race(settings, folder, {name: Entry(name, (), ()) for name in arms}, executor, record, "ndcg@10", AtTheEnd())
+    race = Race(
+        settings, folder, {name: EnteredArm(name, (), ()) for name in arms}, executor, record, "ndcg@10", AtTheEnd()
+    )
     plan = lengths(race)
     said = Rungs(race, plan).run()
-    FinalRuns(race, Outcome(race, plan, said), 2).run()
+    FinalRuns(race, RaceOutcome(race, plan, said), 2).run()
     assert said.taken == best or not effect
     return executor
 

@@ -10,12 +10,12 @@ import pytest
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from omegaconf import OmegaConf
 
-from hardneg.race.budget import AtTheEnd, Plan
+from hardneg.race.budget import AtTheEnd, RacePlan
 from hardneg.race.decide import Look, Verdict
 from hardneg.race.executor import Executor
 from hardneg.race.final_runs import FAILED, FinalRuns
-from hardneg.race.outcome import Outcome, conclude
-from hardneg.race.portfolio import Entry, Settings
+from hardneg.race.outcome import RaceOutcome, conclude
+from hardneg.race.portfolio import EnteredArm, RaceSettings
 from hardneg.race.race import Race
 from hardneg.race.record import Record
 from hardneg.runs.rungs import DevValues
@@ -27,15 +27,15 @@ def outcome(tmp_path, taken="bm25", lead=0.02, leader="bm25"):
     """A race of three arms whose looks are over, with one run of each at its last rung."""
     config = OmegaConf.create({"hydra": {"launcher": {}, "overrides": {"hydra": []}}})
     record = Record(optuna.create_study(direction="maximize"), tmp_path)
-    settings = Settings("10m", {name: [] for name in ARMS})
+    settings = RaceSettings("10m", {name: [] for name in ARMS})
     record.enter(settings.arms, {"budget": "10m"})
     for name, dev in zip(ARMS, (0.50, 0.51, 0.52), strict=True):
         record.report(name, settings.rungs, dev, 1.0)
     record.looked(Look(1, leader, 0.001, {}, worse=["random"]))
-    entries = {name: Entry(name, (), ()) for name in ARMS}
+    entries = {name: EnteredArm(name, (), ()) for name in ARMS}
     race = Race(settings, tmp_path, entries, Executor(config, BasicLauncher(), tmp_path), record, "ndcg@10", AtTheEnd())
-    plan = Plan(dict.fromkeys(ARMS, 10), 1.0, 1.0, 3)
-    return Outcome(race, plan, Verdict(taken, leader, [leader], lead, 0.01))
+    plan = RacePlan(dict.fromkeys(ARMS, 10), 1.0, 1.0, 3)
+    return RaceOutcome(race, plan, Verdict(taken, leader, [leader], lead, 0.01))
 
 
 def dev(gain, seeds=(2, 3, 4), spread=0.01, queries=400):

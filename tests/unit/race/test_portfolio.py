@@ -13,7 +13,7 @@ from hardneg.commands.race import command_of
 from hardneg.config.run_identity import identity
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config
-from hardneg.race.portfolio import Settings, duplicates, entries
+from hardneg.race.portfolio import RaceSettings, duplicates, entries
 from hardneg.runs import status
 
 ARMS = {"in_batch": ["strategy=in_batch"], "bm25": ["strategy=bm25", "batch_size=128"]}
@@ -43,11 +43,11 @@ pytestmark = pytest.mark.usefixtures("composing")
 )
 def test_what_cannot_be_is_refused(given, says):
     with pytest.raises(ConfigError, match=re.escape(says)):
-        Settings(**{"budget": "1m", "arms": ARMS, **given}).portfolio()
+        RaceSettings(**{"budget": "1m", "arms": ARMS, **given}).portfolio()
 
 
 def test_an_arm_that_is_null_is_left_out_and_common_words_are_checked():
-    settings = Settings("1m", ARMS | {"x": None})
+    settings = RaceSettings("1m", ARMS | {"x": None})
     assert list(entries(settings, ["data=toy", "race=default"])) == ["in_batch", "bm25"]
     with pytest.raises(ConfigError, match=r"^seed=1,2: several values"):
         entries(settings, ["seed=1,2"])
@@ -56,7 +56,7 @@ def test_an_arm_that_is_null_is_left_out_and_common_words_are_checked():
 def test_the_run_that_is_timed_logs_to_its_own_folder_alone_whatever_the_others_log_to():
     """Also callbacks that write to loggers, such as lr_monitor, are timed."""
     words = ["logger=wandb", "logger.wandb.project=mine", "callbacks=[lr_monitor]"]
-    timed = entries(Settings("1m", ARMS), words)["bm25"].timed()
+    timed = entries(RaceSettings("1m", ARMS), words)["bm25"].timed()
     assert [word for word in timed if word.startswith("logger")] == ["logger=csv"]
     check_config(compose("train", [word for word in timed if not word.lstrip("+").startswith("hydra.")]))
 
@@ -79,7 +79,7 @@ def test_a_batch_that_an_arm_names_and_one_that_was_found_come_to_the_same_run(t
 
 
 def test_an_arms_words_come_after_those_of_all_and_its_command_has_each_once():
-    arm = entries(Settings("1m", ARMS), ["data=toy", "batch_size=32"])["bm25"]
+    arm = entries(RaceSettings("1m", ARMS), ["data=toy", "batch_size=32"])["bm25"]
     assert arm.raced(10, 8)[:4] == ["data=toy", "batch_size=32", "strategy=bm25", "batch_size=128"]
     assert {"trainer.max_steps=80", "evaluate.every_n_steps=10", "split.test=null"} <= set(arm.raced(10, 8))
     assert "split.test=null" not in arm.at_the_end(10, 8, 4) and "seed=4" in arm.at_the_end(10, 8, 4)
@@ -90,7 +90,7 @@ def test_an_arms_words_come_after_those_of_all_and_its_command_has_each_once():
 
 
 def test_the_command_names_the_folder_of_own_yamls():
-    arm = entries(Settings("1m", ARMS), ["data=toy"], ["--config-dir", "/own conf"])["bm25"]
+    arm = entries(RaceSettings("1m", ARMS), ["data=toy"], ["--config-dir", "/own conf"])["bm25"]
     assert arm.command(10, 8, 4).startswith("hardneg train --config-dir '/own conf' data=toy strategy=bm25")
 
 

@@ -10,12 +10,12 @@ from omegaconf import OmegaConf
 from hardneg.config.run_identity import identity
 from hardneg.errors import JobFailed
 from hardneg.race.arm_state import IDENTITY
-from hardneg.race.budget import AtTheEnd, Plan, Timing
+from hardneg.race.budget import AtTheEnd, RacePlan, Timing
 from hardneg.race.decide import Verdict
 from hardneg.race.executor import Executor
 from hardneg.race.final_runs import FinalRuns, failed_ends, try_again
-from hardneg.race.outcome import Outcome
-from hardneg.race.portfolio import Entry, Settings
+from hardneg.race.outcome import RaceOutcome
+from hardneg.race.portfolio import EnteredArm, RaceSettings
 from hardneg.race.race import CLOSING, Race, indented, note_checks
 from hardneg.race.record import Record
 from hardneg.race.timing import _timed, leave_out_duplicates, planned, untimed
@@ -33,11 +33,11 @@ def race(tmp_path):
 
 
 def opened(folder, n_jobs=1):
-    settings = Settings("10m", ARMS, rungs=2, seeds=1)
+    settings = RaceSettings("10m", ARMS, rungs=2, seeds=1)
     config = OmegaConf.create({"hydra": {"launcher": {"n_jobs": n_jobs}, "overrides": {"hydra": []}}})
     record = Record(optuna.create_study(direction="maximize"), folder)
     record.enter(ARMS, {"budget": "10m"})
-    arms = {name: Entry(name, (), ()) for name in ARMS}
+    arms = {name: EnteredArm(name, (), ()) for name in ARMS}
     return Race(settings, folder, arms, Executor(config, BasicLauncher(), folder), record, "ndcg@10", AtTheEnd())
 
 
@@ -120,8 +120,8 @@ def test_all_others_that_failed_end_the_race(race):
 def test_a_run_at_the_end_that_failed_is_tried_once_at_each_start_of_the_race(race):
     race.record.report("random", 1, 0.5, 1.0)
     race.record.keep("seconds_end_one", 1.0)
-    plan = Plan(dict.fromkeys(ARMS, 5), training=1.0, longest=9.0, seeds=1)
-    end = FinalRuns(race, Outcome(race, plan, Verdict("in_batch", "random", ["in_batch", "random"], 0.01, 0.02)), 2)
+    plan = RacePlan(dict.fromkeys(ARMS, 5), training=1.0, longest=9.0, seeds=1)
+    end = FinalRuns(race, RaceOutcome(race, plan, Verdict("in_batch", "random", ["in_batch", "random"], 0.01, 0.02)), 2)
     random = next(work for work in end.wanted() if work.arm == "random")
     job = Job(0, [], OmegaConf.create(), race.folder / "end" / "random-s2", "random-s2")
     status.write(job.folder, state="failed", error="out of memory")

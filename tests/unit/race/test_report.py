@@ -10,11 +10,11 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from omegaconf import OmegaConf
 
 from hardneg.compare.arms import unnamed_differences
-from hardneg.race.budget import AtTheEnd, Plan
+from hardneg.race.budget import AtTheEnd, RacePlan
 from hardneg.race.decide import Verdict
 from hardneg.race.executor import Executor
-from hardneg.race.outcome import Outcome
-from hardneg.race.portfolio import Entry, Settings
+from hardneg.race.outcome import RaceOutcome
+from hardneg.race.portfolio import EnteredArm, RaceSettings
 from hardneg.race.race import Race
 from hardneg.race.record import Record
 from hardneg.race.report import _arms, _tell_of_negatives
@@ -27,12 +27,18 @@ def outcome(folder):
     """A race whose looks are over."""
     config = OmegaConf.create({"hydra": {"launcher": {}, "overrides": {"hydra": []}}})
     record = Record(optuna.create_study(direction="maximize"), folder)
-    arms = {name: Entry(name, (), tuple(own)) for name, own in ARMS.items()}
+    arms = {name: EnteredArm(name, (), tuple(own)) for name, own in ARMS.items()}
     race = Race(
-        Settings("10m", ARMS), folder, arms, Executor(config, BasicLauncher(), folder), record, "ndcg@10", AtTheEnd()
+        RaceSettings("10m", ARMS),
+        folder,
+        arms,
+        Executor(config, BasicLauncher(), folder),
+        record,
+        "ndcg@10",
+        AtTheEnd(),
     )
     verdict = Verdict("in_batch", "random", ["in_batch", "random"], 0.0, 0.0)
-    return Outcome(race, Plan({"in_batch": 50, "random": 25}, 1.0, 1.0, 1), verdict)
+    return RaceOutcome(race, RacePlan({"in_batch": 50, "random": 25}, 1.0, 1.0, 1), verdict)
 
 
 @pytest.mark.parametrize("auto", [True, False])

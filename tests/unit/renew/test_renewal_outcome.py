@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from hardneg.ab.gate import Gate
-from hardneg.ab.report import Plan
-from hardneg.renew.outcome import Outcome, limits_of
+from hardneg.ab.report import AbPlan
+from hardneg.renew.outcome import RenewalOutcome, limits_of
 from hardneg.renew.plan import NOTE, PLACE, Renewal
 from hardneg.serving.builds import Build
 from hardneg.serving.index_folder import IndexFolder
@@ -41,13 +41,13 @@ def noted(renewal, limits):
 
 
 def test_what_was_judged_by_queries_is_judged_again_by_clusters_of_them(renewal):
-    noted(renewal, limits_of(Plan(gate=GATE)))
-    assert Outcome.known(renewal, Plan(gate=GATE)) is not None
-    assert Outcome.known(renewal, Plan(gate=GATE, cluster_positives=True)) is None
-    assert Outcome.known(renewal, Plan(gate=Gate(delta=-0.02))) is None
+    noted(renewal, limits_of(AbPlan(gate=GATE)))
+    assert RenewalOutcome.known(renewal, AbPlan(gate=GATE)) is not None
+    assert RenewalOutcome.known(renewal, AbPlan(gate=GATE, cluster_positives=True)) is None
+    assert RenewalOutcome.known(renewal, AbPlan(gate=Gate(delta=-0.02))) is None
 
 
 def test_builds_of_another_backend_than_the_live_one_are_made_anew(renewal):
-    noted(renewal, limits_of(Plan(gate=GATE)))
+    noted(renewal, limits_of(AbPlan(gate=GATE)))
     object.__setattr__(renewal, "live", build(renewal.index.root, "live", "Qdrant"))
-    assert Outcome.known(renewal, Plan(gate=GATE)) is None
+    assert RenewalOutcome.known(renewal, AbPlan(gate=GATE)) is None

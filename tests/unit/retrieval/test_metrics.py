@@ -13,7 +13,7 @@ from hardneg.data.parts import Part
 from hardneg.data.ragged import Ragged
 from hardneg.errors import ConfigError
 from hardneg.retrieval import metrics
-from hardneg.retrieval.metrics import Run, average, by_set, check, first, per_query
+from hardneg.retrieval.metrics import QueryRankings, average, by_set, check, first, per_query
 from hardneg.testing.synthetic import make_data
 
 ALL = ["ndcg@3", "ndcg@10", "mrr@1", "mrr@10", "recall@2", "recall@10", "map@3", "map@10"]
@@ -26,7 +26,7 @@ def run_of(rankings):
         ids[row, : len(found)] = found
     scores = np.tile(-np.arange(width, dtype=np.float32), (len(rankings), 1))
     scores[ids < 0] = -np.inf
-    return Run(np.array(list(rankings), np.int32), ids, scores)
+    return QueryRankings(np.array(list(rankings), np.int32), ids, scores)
 
 
 def test_by_hand():

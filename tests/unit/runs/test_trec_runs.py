@@ -10,7 +10,7 @@ import pytrec_eval
 
 from hardneg.data.tables import RetrievalData, Texts
 from hardneg.errors import DataError
-from hardneg.retrieval.metrics import Run, of_rankings
+from hardneg.retrieval.metrics import QueryRankings, of_rankings
 from hardneg.runs.trec_runs import in_order, read_run, write_run
 
 
@@ -19,7 +19,7 @@ def named_run(docs, queries=("q1",)):
     data = RetrievalData("x", Texts.of(list(docs), list(docs)), Texts.of(list(queries), list(queries)), {})
     ids = np.tile(np.arange(len(docs), dtype=np.int32), (len(queries), 1))
     scores = np.tile(np.linspace(1, 0.5, len(docs), dtype=np.float32), (len(queries), 1))
-    return Run(np.arange(len(queries), dtype=np.int32), ids, scores), data
+    return QueryRankings(np.arange(len(queries), dtype=np.int32), ids, scores), data
 
 
 def test_scores_decide_the_order_and_ties_go_to_the_larger_id(tmp_path):
@@ -34,7 +34,7 @@ def test_scores_decide_the_order_and_ties_go_to_the_larger_id(tmp_path):
 def test_ids_with_blanks_are_read_as_a_run_writes_them(tmp_path):
     corpus = Texts.of(["Part 1.  2", "d2"], ["a", "b"])
     data = RetrievalData("x", corpus, Texts.of(["q one"], ["q"]), {})
-    run = Run(np.array([0], np.int32), np.array([[1, 0]], np.int32), np.array([[0.5, 0.25]], np.float32))
+    run = QueryRankings(np.array([0], np.int32), np.array([[1, 0]], np.int32), np.array([[0.5, 0.25]], np.float32))
     write_run(tmp_path / "a.run", run, data, "tag")
     assert read_run(tmp_path / "a.run") == {"q one": {"d2": 0.5, "Part 1.  2": 0.25}}
 

@@ -18,13 +18,13 @@ pytest.importorskip("fastapi")
 from starlette.testclient import TestClient
 from worlds import built, corpus, encoder, saved, trained
 
-from hardneg.serving.freshness import Finding, Freshness
+from hardneg.serving.freshness import CheckResult, Freshness
 from hardneg.serving.http import watch
 from hardneg.serving.http.app import app
 from hardneg.serving.http.limits import Limits
 from hardneg.serving.index_folder import IndexFolder
 from hardneg.serving.live_index import LiveIndex
-from hardneg.serving.opened_build import Opened
+from hardneg.serving.opened_build import OpenedBuild
 
 SMALL = Limits(max_batch=4, timeout=30.0, waiting=2, max_queries=3, max_chars=100, max_k=20)
 HASTY = replace(SMALL, timeout=2.0)  # where time is the question; elsewhere a busy machine may take its own
@@ -221,7 +221,7 @@ def test_a_search_that_fails_says_nothing_of_our_inside_and_is_logged(client, ca
 
 
 def test_a_score_that_is_no_number_is_a_failure_and_no_broken_json(client, monkeypatch):
-    monkeypatch.setattr(Opened, "text", lambda self, name: "x")
+    monkeypatch.setattr(OpenedBuild, "text", lambda self, name: "x")
     real = client.service.watch.state.opened.vectors.search
     monkeypatch.setattr(
         client.service.watch.state.opened.vectors,
@@ -321,19 +321,21 @@ def test_freshness_is_told_and_examined_anew_when_asked_but_not_always(client, l
     about = {finding["about"] for finding in first["findings"]}
     assert about == {"model", "files", "canaries", "vectors", "stored", "count"}
     assert 0 <= first["age_seconds"] < 600
-    calls, real = [], Opened.examine
-    monkeypatch.setattr(Opened, "examine", lambda self: calls.append(1) or real(self))
+    calls, real = [], OpenedBuild.examine
+    monkeypatch.setattr(OpenedBuild, "examine", lambda self: calls.append(1) or real(self))
     for _ in range(3):
         assert client.post("/freshness").json()["fresh"]
     assert len(calls) == 1
 
 
 def stale(self):
-    return Freshness(self.build.name, self.build.manifest.created, (Finding("count", False, "3 are gone"),), "mend it")
+    return Freshness(
+        self.build.name, self.build.manifest.created, (CheckResult("count", False, "3 are gone"),), "mend it"
+    )
 
 
 def test_an_index_that_is_found_stale_answers_no_more(indexed, live, monkeypatch, caplog):
-    monkeypatch.setattr(Opened, "examine", stale)
+    monkeypatch.setattr(OpenedBuild, "examine", stale)
     with serving(live) as client:
         assert ask(client, query="a").status_code == 200
         found = client.post("/freshness").json()
@@ -368,7 +370,7 @@ def test_an_examination_that_fails_leaves_what_was_known(client, monkeypatch, ca
     def fails(self):
         raise OSError("/home/somebody/secret")
 
-    monkeypatch.setattr(Opened, "examine", fails)
+    monkeypatch.setattr(OpenedBuild, "examine", fails)
     answer = client.post("/freshness")
     assert answer.status_code == 503 and "secret" not in answer.text and "secret" in caplog.text
     assert client.get("/freshness").json()["fresh"]
@@ -377,7 +379,7 @@ def test_an_examination_that_fails_leaves_what_was_known(client, monkeypatch, ca
 def test_an_examination_may_end_while_it_is_asked_for(live, monkeypatch):
     """The thread that examines runs beside the one that asks: here it is done before that one goes on."""
     watched = watch.Watch(live)
-    monkeypatch.setattr(Opened, "examine", lambda self: self.freshness)
+    monkeypatch.setattr(OpenedBuild, "examine", lambda self: self.freshness)
     monkeypatch.setattr(watched._wake, "set", lambda: watched._examine(watched._asked))
     assert watched.examine().done()
 

@@ -177,7 +177,7 @@ def test_where_files_cannot_be_locked_an_index_still_answers(toy, tmp_path, sour
         assert free
 
 
-@pytest.mark.parametrize(("owner", "name"), [(opened_build, "examine"), (opened_build.Opened, "search")])
+@pytest.mark.parametrize(("owner", "name"), [(opened_build, "examine"), (opened_build.OpenedBuild, "search")])
 def test_a_build_that_cannot_be_checked_is_closed(toy, tmp_path, backend, source, monkeypatch, owner, name):
     """Qdrant locks its folder as long as it is open."""
     build = index(tmp_path / "i", toy, 40, backend, source=source)

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from hardneg.runs import status
 from hardneg.sweep import live_table
-from hardneg.sweep.jobs_table import Row, count, names, rows, show
+from hardneg.sweep.jobs_table import JobRow, count, names, rows, show
 from hardneg.sweep.live_table import fitting, view
 
 
@@ -73,7 +73,7 @@ def test_a_job_that_has_begun_and_not_said_so_yet_runs(tmp_path):
 
 def test_jobs_of_one_name_are_told_apart_by_their_words(tmp_path):
     words = (["lr=1", "seed=1"], ["lr=2", "seed=1"])
-    found = [Row(tmp_path, "in_batch-infonce-s1", "done", {"overrides": one}) for one in words]
+    found = [JobRow(tmp_path, "in_batch-infonce-s1", "done", {"overrides": one}) for one in words]
     assert names(found) == ["in_batch-infonce-s1 lr=1", "in_batch-infonce-s1 lr=2"]
     assert names(found[:1]) == ["in_batch-infonce-s1"]
     found[0].facts["overrides"] = [*found[0].facts["overrides"], f"ckpt_path='{tmp_path}/checkpoints/last.ckpt'"]
@@ -83,7 +83,7 @@ def test_jobs_of_one_name_are_told_apart_by_their_words(tmp_path):
 
 def test_a_terminal_with_few_lines_keeps_what_runs_and_what_failed(tmp_path):
     states = ["done"] * 5 + ["running", "failed"] + ["waiting"] * 5
-    found = [Row(tmp_path, str(number), state) for number, state in enumerate(states)]
+    found = [JobRow(tmp_path, str(number), state) for number, state in enumerate(states)]
     assert [row.state for row in fitting(found, 4)] == ["done", "done", "running", "failed"]
     assert fitting(found, 99) == found and len(fitting(found, 0)) == 2
 

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from hardneg.sweep.jobs_table import Row, table
+from hardneg.sweep.jobs_table import JobRow, table
 from hardneg.sweep.live_table import drawn
 
 SHARED = "my_pairs.csv-in_batch+bm25-infonce-s"
@@ -15,7 +15,7 @@ SHARED = "my_pairs.csv-in_batch+bm25-infonce-s"
 
 def test_names_are_whole_and_no_column_is_cut(tmp_path):
     facts = {"best": "ndcg@10", "step": 22, "steps": 22, "started": 0.0, "updated": 3.0, "test": {"ndcg@10": 0.4375}}
-    jobs = [Row(tmp_path, f"{SHARED}{seed}", "done", facts) for seed in (1, 2)]
+    jobs = [JobRow(tmp_path, f"{SHARED}{seed}", "done", facts) for seed in (1, 2)]
     out = io.StringIO()
     Console(file=out, width=80).print(table(jobs, 80))
     lines = out.getvalue().splitlines()
@@ -31,7 +31,7 @@ def long_jobs(folder, *others):
     failed = {**facts, "error": "ValueError: no [rate]"}
     states = ("done", "failed", *others)
     return [
-        Row(folder, f"{SHARED}{number:02}", state, failed if state == "failed" else facts)
+        JobRow(folder, f"{SHARED}{number:02}", state, failed if state == "failed" else facts)
         for number, state in enumerate(states)
     ]
 
@@ -61,7 +61,7 @@ def test_each_job_that_runs_takes_one_line(tmp_path, width):
 @pytest.mark.parametrize("width", [66, 80, 100, 160])
 def test_a_name_of_several_words_takes_one_line_too(tmp_path, width):
     facts = {"best": "ndcg@10", "step": 12000, "steps": 120000, "started": 0.0, "updated": 36000.0}
-    jobs = [Row(tmp_path, f"loss=infonce seed={n} batch_size={n} lr={n} k={n}", "running", facts) for n in range(12)]
+    jobs = [JobRow(tmp_path, f"loss=infonce seed={n} batch_size={n} lr={n} k={n}", "running", facts) for n in range(12)]
     out = io.StringIO()
     Console(file=out, width=width, height=24).print(drawn(jobs, width, 24))
     said = out.getvalue()
@@ -73,7 +73,7 @@ def test_a_name_of_several_words_takes_one_line_too(tmp_path, width):
 def test_columns_stand_closer_where_names_are_whole_by_that(tmp_path):
     facts = {"best": "ndcg@10", "step": 33, "steps": 33, "started": 0.0, "updated": 31.0}
     facts |= {"test": {"ndcg@10": 0.4375}, "dev_at_best": {"ndcg@10": 0.5}}
-    jobs = [Row(tmp_path, f"pairs.csv-in_batch+mined-infonce-s{seed}", "done", facts) for seed in range(9)]
+    jobs = [JobRow(tmp_path, f"pairs.csv-in_batch+mined-infonce-s{seed}", "done", facts) for seed in range(9)]
     out = io.StringIO()
     Console(file=out, width=80).print(table(jobs, 80))
     assert all(f"{job.name}│" in out.getvalue() for job in jobs) and max(map(len, out.getvalue().splitlines())) <= 80

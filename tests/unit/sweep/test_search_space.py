@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from hardneg.errors import ConfigError, UserError
 from hardneg.runs import study
-from hardneg.sweep.search import Settings, search
+from hardneg.sweep.search import SearchSettings, search
 from hardneg.sweep.search_space import space_of
 
 optuna = pytest.importorskip("optuna")
@@ -84,11 +84,11 @@ def test_nothing_to_search_is_refused():
 )
 def test_settings_that_cannot_be_are_refused(settings, says):
     with pytest.raises(ConfigError, match=says):
-        Settings(**settings)
+        SearchSettings(**settings)
 
 
 def test_without_optuna_a_search_says_what_to_install(monkeypatch):
     """It was a traceback: the space, made of Optuna's distributions, comes before the study."""
     monkeypatch.setattr(study, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'hardneg\[search\]'"):
-        search(OmegaConf.create(), BasicLauncher(), Settings(), ["optimizer.lr=interval(0.1, 1)"])
+        search(OmegaConf.create(), BasicLauncher(), SearchSettings(), ["optimizer.lr=interval(0.1, 1)"])

@@ -73,10 +73,10 @@ def test_a_gpu_is_set_before_nccl_begins_and_one_gpu_for_all_is_refused(machine,
     ("environment", "place", "first"),
     [
         ({}, None, True),
-        (TORCHRUN, launch.Place(5, 8, 1), False),
-        ({**TORCHRUN, "RANK": "0", "LOCAL_RANK": "0"}, launch.Place(0, 8, 0), True),
-        (SLURM, launch.Place(6, 8, 2), False),
-        ({**SLURM, **TORCHRUN}, launch.Place(5, 8, 1), False),  # torchrun inside SLURM
+        (TORCHRUN, launch.ProcessRank(5, 8, 1), False),
+        ({**TORCHRUN, "RANK": "0", "LOCAL_RANK": "0"}, launch.ProcessRank(0, 8, 0), True),
+        (SLURM, launch.ProcessRank(6, 8, 2), False),
+        ({**SLURM, **TORCHRUN}, launch.ProcessRank(5, 8, 1), False),  # torchrun inside SLURM
         ({**SLURM, "SLURM_JOB_NAME": "interactive", "SLURM_PROCID": "0"}, None, True),
         ({"LOCAL_RANK": "1", "WORLD_SIZE": "2", "NODE_RANK": "0"}, None, False),  # a process of Lightning's
     ],

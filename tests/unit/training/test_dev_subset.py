@@ -9,7 +9,7 @@ import pytest
 
 from hardneg.data.mix import Mix
 from hardneg.errors import ConfigError
-from hardneg.retrieval.metrics import Run
+from hardneg.retrieval.metrics import QueryRankings
 from hardneg.retrieval.retriever import Retriever
 from hardneg.testing.synthetic import make_model
 from hardneg.training.dev_subset import Chooser, SubsetSize, choose, correlations
@@ -19,7 +19,7 @@ def ranking(data, seed, depth=8):
     rows = data.split("dev").query_rows
     rng = np.random.default_rng(seed)
     ids = np.array([rng.permutation(len(data.corpus))[:depth] for _ in rows], np.int32)
-    return Run(rows, ids, np.zeros(ids.shape, np.float32))
+    return QueryRankings(rows, ids, np.zeros(ids.shape, np.float32))
 
 
 def test_it_holds_what_is_relevant_what_is_ranked_first_and_random_ones(toy):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import BertConfig, BertModel
 
-from hardneg.encoders.dense_layers import Dense
+from hardneg.encoders.dense_layers import DenseSpec
 from hardneg.encoders.pooling import POOLINGS
 from hardneg.encoders.static import StaticTower
 from hardneg.encoders.transformer_tower import TransformerTower
@@ -22,7 +22,7 @@ def tower(layers=3):
         vocab_size=40, hidden_size=8, num_hidden_layers=layers, num_attention_heads=2, intermediate_size=16
     )
     made = TransformerTower(BertModel(config, add_pooling_layer=False), POOLINGS["mean"], True)
-    made.project([Dense(in_features=8, out_features=4)])
+    made.project([DenseSpec(in_features=8, out_features=4)])
     return made
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hardneg.data.held_out import hold_out
-from hardneg.data.readers.fields import Source
+from hardneg.data.readers.fields import RowSource
 from hardneg.data.readers.folders import folder_at, one_of, plain_stem, refuse_tables, there_is
 from hardneg.data.readers.judged_sets import ReadsJudgements, documents_alone, documents_of, judged_set
 from hardneg.data.readers.judgements import tsv_judgements
@@ -54,12 +54,13 @@ class Beir(ReadsJudgements):
         corpus = _corpus(folder, complaints)
         queries = one_of(folder, "queries.jsonl", EXPECTED)
         qrels = {
-            split: Source(str(path), tsv_judgements(path, complaints)) for split, path in _qrels_files(folder).items()
+            split: RowSource(str(path), tsv_judgements(path, complaints))
+            for split, path in _qrels_files(folder).items()
         }
         data = judged_set(
             self.name or folder.resolve().name,
             corpus,
-            Source(str(queries), json_lines(queries, complaints)),
+            RowSource(str(queries), json_lines(queries, complaints)),
             qrels,
             complaints,
             keep_own=self.own_documents == "keep",
@@ -74,9 +75,9 @@ class Beir(ReadsJudgements):
         return documents_alone(self.name or folder.resolve().name, corpus, complaints)
 
 
-def _corpus(folder: Path, complaints: Complaints) -> Source:
+def _corpus(folder: Path, complaints: Complaints) -> RowSource:
     path = one_of(folder, "corpus.jsonl", EXPECTED)
-    return Source(str(path), json_lines(path, complaints))
+    return RowSource(str(path), json_lines(path, complaints))
 
 
 def _qrels_files(folder: Path) -> dict[str, Path]:

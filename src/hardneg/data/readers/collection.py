@@ -10,7 +10,7 @@ from typing import Any
 from hardneg.data.held_out import hold_out
 from hardneg.data.readers import collection_rows
 from hardneg.data.readers.collection_files import ROLES, files_of, qrels_by_split
-from hardneg.data.readers.fields import Source
+from hardneg.data.readers.fields import RowSource
 from hardneg.data.readers.folders import files_below, folder_at, located, there_is
 from hardneg.data.readers.id_triples import Pairs, read_triples
 from hardneg.data.readers.judged_sets import ReadsJudgements, documents_alone, documents_of, judged_set
@@ -130,9 +130,9 @@ def _refuse_none(folder: Path, role: str, files: Sequence[Path]) -> None:
         raise DataError(f"{folder}: no {role} ({EXPECTED[role]}); {_how(role)}; {there_is(folder)}")
 
 
-def _judged(path: Path, complaints: Complaints) -> Source:
+def _judged(path: Path, complaints: Complaints) -> RowSource:
     rows = tsv_judgements(path, complaints)
-    return Source(str(path), ((line, (query.strip(), doc.strip(), score)) for line, (query, doc, score) in rows))
+    return RowSource(str(path), ((line, (query.strip(), doc.strip(), score)) for line, (query, doc, score) in rows))
 
 
 def _how(role: str) -> str:

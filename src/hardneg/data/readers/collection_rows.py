@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hardneg.data.readers.fields import DOCUMENT_IDS, Source, each_once, id_in
+from hardneg.data.readers.fields import DOCUMENT_IDS, RowSource, each_once, id_in
 from hardneg.data.readers.lines import BadRow, Complaints, form_of, text_lines
 from hardneg.data.readers.quotes import Lines, are_quotes_of_lines, unpacked
 from hardneg.data.readers.table_files import json_rows
@@ -41,12 +41,12 @@ QUERIES = Kind(
 )
 
 
-def documents(paths: list[Path], complaints: Complaints) -> Source:
+def documents(paths: list[Path], complaints: Complaints) -> RowSource:
     """Open files of documents as rows {_id, title?, text}."""
     return _opened(paths, DOCUMENTS, trec_documents, complaints)
 
 
-def queries(paths: list[Path], fields: tuple[str, ...], complaints: Complaints) -> Source:
+def queries(paths: list[Path], fields: tuple[str, ...], complaints: Complaints) -> RowSource:
     """Open files of queries as rows {_id, text}; `fields` are read of a topic. A query in two files counts once."""
 
     def topics(path: Path, complaints: Complaints) -> Rows:
@@ -56,14 +56,16 @@ def queries(paths: list[Path], fields: tuple[str, ...], complaints: Complaints) 
     return source if len(paths) == 1 else replace(source, rows=each_once(source.rows))
 
 
-def _opened(paths: list[Path], kind: Kind, sgml: Callable[[Path, Complaints], Rows], complaints: Complaints) -> Source:
+def _opened(
+    paths: list[Path], kind: Kind, sgml: Callable[[Path, Complaints], Rows], complaints: Complaints
+) -> RowSource:
     def rows(path: Path) -> Rows:
         form = form_of(path)
         if form == "sgml":
             return sgml(path, complaints)
         return (_objects if form in ("list", "objects") else _columns)(path, kind, complaints)
 
-    return Source.of_files(paths, rows)
+    return RowSource.of_files(paths, rows)
 
 
 def _columns(path: Path, kind: Kind, complaints: Complaints) -> Rows:

@@ -20,7 +20,7 @@ DOCUMENT_IDS = ("docid", "_id", "id", "doc_id", "pid", "passage_id", "docno")
 
 
 @dataclass(frozen=True)
-class Source:
+class RowSource:
     """Rows with their numbers, and the name of their source in errors; of several files those `opened` so far."""
 
     name: str
@@ -33,7 +33,7 @@ class Source:
         return self.opened[-1] if self.opened else self.name
 
     @classmethod
-    def of_files(cls, paths: Sequence[Path], rows: Callable[[Path], Iterable[tuple[int, Any]]]) -> Source:
+    def of_files(cls, paths: Sequence[Path], rows: Callable[[Path], Iterable[tuple[int, Any]]]) -> RowSource:
         """Read the rows of one file after the other."""
         opened: list[str] = []
 

@@ -11,9 +11,9 @@ from hardneg.data.held_out import TRAIN, hold_out
 from hardneg.data.readers import hub_access
 from hardneg.data.readers.columns import ROLES, check_columns, chosen
 from hardneg.data.readers.examples import LOOKED_AT, Examples
-from hardneg.data.readers.fields import Source
+from hardneg.data.readers.fields import RowSource
 from hardneg.data.readers.folders import refuse_tables, tell_missing_parts
-from hardneg.data.readers.hub_judged import JudgedHub, Layout, by_split
+from hardneg.data.readers.hub_judged import HubLayout, JudgedHub, by_split
 from hardneg.data.readers.judged_sets import ReadsJudgements, documents_alone, documents_of, judged_set
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.pairs import paired, paired_documents
@@ -83,7 +83,7 @@ class Hub(ReadsJudgements):
 
     def _read(
         self,
-        judged: Callable[[JudgedHub, Layout, Complaints], RetrievalData],
+        judged: Callable[[JudgedHub, HubLayout, Complaints], RetrievalData],
         pairs: Callable[[Complaints], RetrievalData],
     ) -> RetrievalData:
         """Read by `judged` what has a corpus, else by `pairs`."""
@@ -116,7 +116,7 @@ class Hub(ReadsJudgements):
         repo = Path(self.repo).expanduser().resolve().name if hub_access.is_local(self.repo) else self.repo
         return self.name or (f"{repo}/{self.subset}" if self.subset else repo)
 
-    def _judged(self, hub: JudgedHub, layout: Layout, complaints: Complaints) -> RetrievalData:
+    def _judged(self, hub: JudgedHub, layout: HubLayout, complaints: Complaints) -> RetrievalData:
         data = judged_set(
             self._called(),
             hub.corpus(layout),
@@ -129,7 +129,7 @@ class Hub(ReadsJudgements):
         # Many sets have only test: the shares, which are defaults, are no error then.
         return hold_out(data, self._shares()) if TRAIN in data.qrels else data
 
-    def _judged_documents(self, hub: JudgedHub, layout: Layout, complaints: Complaints) -> RetrievalData:
+    def _judged_documents(self, hub: JudgedHub, layout: HubLayout, complaints: Complaints) -> RetrievalData:
         return documents_alone(self._called(), documents_of(hub.corpus(layout), complaints), complaints)
 
     def _paired(self, complaints: Complaints) -> RetrievalData:
@@ -140,7 +140,7 @@ class Hub(ReadsJudgements):
         splits = self._splits(complaints)
         return paired_documents(self._called(), splits, None, complaints, self.columns, self.positive_from)
 
-    def _splits(self, complaints: Complaints) -> dict[str, Source]:
+    def _splits(self, complaints: Complaints) -> dict[str, RowSource]:
         """The rows of each split."""
         found = hub_access.splits(self.repo, self.config, revision=self.revision)
         if self.split not in found:
@@ -150,7 +150,7 @@ class Hub(ReadsJudgements):
         splits = {"train": found[self.split], **by_split(self.repo, others)}
         return {split: self._pairs(split, dataset, complaints) for split, dataset in splits.items()}
 
-    def _pairs(self, split: str, dataset: Dataset, complaints: Complaints) -> Source:
+    def _pairs(self, split: str, dataset: Dataset, complaints: Complaints) -> RowSource:
         name = f"{self.repo} [{self.config or 'default'}, {split}]"
         head = dataset.select(range(min(LOOKED_AT, len(dataset))))
         # As they are kept: an image or a sound would be decoded in a row of `datasets`' own.

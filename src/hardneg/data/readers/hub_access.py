@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
-from hardneg.data.readers.fields import Source
+from hardneg.data.readers.fields import RowSource
 from hardneg.data.readers.folders import files_below, is_saved, plain_copy, there_is, with_name
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.errors import DataError
@@ -139,12 +139,12 @@ def files_shown(folder: Path) -> list[Path]:
     return [path for path in found if not any(part.startswith(".") for part in path.relative_to(top).parts)]
 
 
-def source(name: str, dataset: Dataset, columns: list[str], complaints: Complaints) -> Source:
+def source(name: str, dataset: Dataset, columns: list[str], complaints: Complaints) -> RowSource:
     """Read these columns as rows, numbered from 0 like `dataset[0]`; raises `DataError` if one is missing."""
     for column in columns:
         if column not in dataset.column_names:
             raise DataError(f"{name}: no column {column!r}; there are: {listed(dataset.column_names)}")
-    return Source(name, _rows(name, dataset.select_columns(columns), complaints))
+    return RowSource(name, _rows(name, dataset.select_columns(columns), complaints))
 
 
 def _rows(name: str, dataset: Dataset, complaints: Complaints) -> Iterator[tuple[int, dict[str, Any]]]:

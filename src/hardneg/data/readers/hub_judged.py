@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardneg.data.readers import hub_access
-from hardneg.data.readers.fields import Source, each_once
+from hardneg.data.readers.fields import RowSource, each_once
 from hardneg.data.readers.folders import with_name
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.split_names import SPLITS, split_name
@@ -28,7 +28,7 @@ LISTED = "positive-corpus-ids"  # all relevant documents of a query in one row, 
 
 
 @dataclass(frozen=True)
-class Layout:
+class HubLayout:
     """The configs of corpus and queries, what stands before the names of all configs, and a split that all have."""
 
     corpus: str
@@ -52,7 +52,7 @@ class JudgedHub:
         self.complaints = complaints
         self.numbered: set[str] = set()  # configs whose ids are numbers in the files
 
-    def layout(self) -> Layout | None:
+    def layout(self) -> HubLayout | None:
         """Look for the configs; None for a set without a corpus, which is one of pairs."""
         prefix, split = "", self.subset
         if self.subset is not None and self._has(f"{self.subset}-corpus"):
@@ -62,9 +62,9 @@ class JudgedHub:
                 return None
             raise DataError(f"{self.repo}: {self._choices('no part of that name')}")
         queries = next((name for name in (f"{prefix}queries", f"{prefix}query") if self._has(name)), None)
-        return Layout(f"{prefix}corpus", queries, prefix, split)
+        return HubLayout(f"{prefix}corpus", queries, prefix, split)
 
-    def corpus(self, layout: Layout) -> Source:
+    def corpus(self, layout: HubLayout) -> RowSource:
         """Open the documents."""
         found = self._splits(layout.corpus)
         if layout.split in found:
@@ -76,7 +76,7 @@ class JudgedHub:
             raise DataError(f"{self.repo} [{layout.corpus}]: {what}; choose with data.subset=, such as {first}")
         return self._texts(layout.corpus, [found["corpus"] if "corpus" in found else next(iter(found.values()))])
 
-    def queries(self, layout: Layout) -> Source:
+    def queries(self, layout: HubLayout) -> RowSource:
         """Open the queries, of all splits where they are not kept in one."""
         if layout.queries is None:
             wanted = f"{layout.prefix}queries"
@@ -93,7 +93,7 @@ class JudgedHub:
             return self._texts(layout.queries, [found["queries"]])
         return self._texts(layout.queries, list(found.values()))
 
-    def qrels(self, layout: Layout) -> dict[str, Source]:
+    def qrels(self, layout: HubLayout) -> dict[str, RowSource]:
         """Open the judgements by split, after the texts; those of a shared split, as in NanoBEIR, are `test`."""
         repo, config = self._judgements(layout.prefix)
         found = by_split(repo, self._judged_splits(repo, config))
@@ -135,7 +135,7 @@ class JudgedHub:
         there = f"data.subset may be one of {listed(parts)}" if parts else f"configs there are: {listed(configs)}"
         return f"data.subset={self.subset}: {what}; {there}"
 
-    def _refuse_split(self, layout: Layout, found: Mapping[str, Any]) -> None:
+    def _refuse_split(self, layout: HubLayout, found: Mapping[str, Any]) -> None:
         """Raise `DataError` for a subset that is not a split of the judgements either."""
         if layout.split is None:
             return
@@ -163,7 +163,7 @@ class JudgedHub:
                     return found
         return hub_access.splits(repo, config, revision=revision)  # other columns: then each row's ids are checked
 
-    def _texts(self, config: str, parts: list[Dataset]) -> Source:
+    def _texts(self, config: str, parts: list[Dataset]) -> RowSource:
         name, columns = f"{self.repo} [{config}]", parts[0].column_names
         id_column = next((key for key in ("_id", "id", "query-id", "corpus-id") if key in columns), "_id")
         text_column = next((key for key in ("text", "query") if key in columns), "text")
@@ -172,9 +172,9 @@ class JudgedHub:
         wanted = [id_column, text_column, *(["title"] if "title" in columns else [])]
         sources = [hub_access.source(name, part, wanted, self.complaints) for part in parts]
         rows = _named(sources, id_column, text_column)
-        return Source(name, rows if len(parts) == 1 else each_once(rows))
+        return RowSource(name, rows if len(parts) == 1 else each_once(rows))
 
-    def _judged(self, name: str, dataset: Dataset, layout: Layout) -> Source:
+    def _judged(self, name: str, dataset: Dataset, layout: HubLayout) -> RowSource:
         columns = dataset.column_names
         document = LISTED if LISTED in columns and "corpus-id" not in columns else "corpus-id"
         scored = ["score"] if "score" in columns else []
@@ -182,7 +182,7 @@ class JudgedHub:
         # Ids that are numbers in the files of texts are read as strings there, and so here.
         sides = {"query-id": layout.queries, document: layout.corpus}
         numbers = {key: str(config) for key, config in sides.items() if config in self.numbered}
-        return Source(name, _triples(rows, document, numbers, self.complaints))
+        return RowSource(name, _triples(rows, document, numbers, self.complaints))
 
 
 def _published_as(repo: str) -> str:
@@ -212,7 +212,7 @@ def by_split(repo: str, rows: Mapping[str, Dataset]) -> dict[str, Dataset]:
     return splits
 
 
-def _named(sources: list[Source], id_column: str, text_column: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _named(sources: list[RowSource], id_column: str, text_column: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """The rows of all splits by our names."""
     for source in sources:
         for number, row in source.rows:
@@ -221,7 +221,7 @@ def _named(sources: list[Source], id_column: str, text_column: str) -> Iterator[
 
 
 def _triples(
-    rows: Source, document: str, numbers: Mapping[str, str], complaints: Complaints
+    rows: RowSource, document: str, numbers: Mapping[str, str], complaints: Complaints
 ) -> Iterator[tuple[int, tuple[Any, Any, Any]]]:
     """Yield query, document and score; `numbers` names the config of texts, by column, whose ids are numbers."""
     for number, row in rows.rows:

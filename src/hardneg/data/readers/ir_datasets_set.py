@@ -13,7 +13,7 @@ import numpy as np
 
 from hardneg.data.held_out import hold_out
 from hardneg.data.readers import hub_access
-from hardneg.data.readers.fields import Source, each_once
+from hardneg.data.readers.fields import RowSource, each_once
 from hardneg.data.readers.id_triples import Pairs
 from hardneg.data.readers.judged_sets import ReadsJudgements, documents_alone, documents_of, judged_set
 from hardneg.data.readers.lines import BadRow, Complaints
@@ -70,9 +70,9 @@ class IrDatasets(ReadsJudgements):
             data = judged_set(
                 self.name or self.id,
                 _corpus(ids, sets),
-                Source(f"{self.id} [queries]", each_once(_queries(sets.values()))),
+                RowSource(f"{self.id} [queries]", each_once(_queries(sets.values()))),
                 {
-                    split: Source(f"{ids[split]} [qrels]", _qrels(dataset))
+                    split: RowSource(f"{ids[split]} [qrels]", _qrels(dataset))
                     for split, dataset in sets.items()
                     if dataset.has_qrels()
                 },
@@ -188,10 +188,10 @@ def _counted(rows: Iterable[Any], total: int | None, what: str) -> Iterator[tupl
             yield number, row
 
 
-def _corpus(ids: Mapping[str, str], sets: Mapping[str, Any]) -> Source:
+def _corpus(ids: Mapping[str, str], sets: Mapping[str, Any]) -> RowSource:
     """The documents, which all splits share."""
     first = next(iter(ids))
-    return Source(f"{ids[first]} [docs]", _documents(sets[first]))
+    return RowSource(f"{ids[first]} [docs]", _documents(sets[first]))
 
 
 def _documents(dataset: Any) -> Iterator[tuple[int, dict[str, str]]]:

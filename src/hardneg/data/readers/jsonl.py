@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardneg.data.held_out import HoldsOut
-from hardneg.data.readers.fields import Source
+from hardneg.data.readers.fields import RowSource
 from hardneg.data.readers.folders import located, maybe, one_of, plain_stem, refuse_tables, there_is
 from hardneg.data.readers.lines import Complaints, json_lines
 from hardneg.data.readers.packed import unpacked_name
@@ -62,7 +62,7 @@ class Jsonl(HoldsOut):
         name, splits, documents = self._sources(complaints)
         return paired_documents(self.name or name, splits, documents, complaints)
 
-    def _sources(self, complaints: Complaints) -> tuple[str, dict[str, Source], Callable[[], Source] | None]:
+    def _sources(self, complaints: Complaints) -> tuple[str, dict[str, RowSource], Callable[[], RowSource] | None]:
         """What the path holds: its name, the rows of each split, and the corpus beside them."""
         path = located(self.path)
         if path.is_dir():
@@ -71,8 +71,8 @@ class Jsonl(HoldsOut):
             name, files, corpus = plain_stem(path), {"train": path}, None
         else:
             raise DataError(f"{path}: no such file; {EXPECTED}; {there_is(path)}")
-        splits = {split: Source(str(file), json_lines(file, complaints)) for split, file in files.items()}
-        documents = (lambda: Source(str(corpus), json_lines(corpus, complaints))) if corpus else None
+        splits = {split: RowSource(str(file), json_lines(file, complaints)) for split, file in files.items()}
+        documents = (lambda: RowSource(str(corpus), json_lines(corpus, complaints))) if corpus else None
         return name, splits, documents
 
 

@@ -11,7 +11,7 @@ from hardneg.data.grades import RelevantFrom, bar_of, check_relevant_from
 from hardneg.data.held_out import HoldsOut
 from hardneg.data.own_documents import check_own_documents, own_documents
 from hardneg.data.ragged import Ragged
-from hardneg.data.readers.fields import Identifiers, Source, document_text, filled, string
+from hardneg.data.readers.fields import Identifiers, RowSource, document_text, filled, string
 from hardneg.data.readers.id_triples import Pairs, with_triples
 from hardneg.data.readers.judgements import judgements
 from hardneg.data.readers.lines import BadRow, Complaints
@@ -41,9 +41,9 @@ class ReadsJudgements(HoldsOut):
 
 def judged_set(
     name: str,
-    corpus: Source,
-    queries: Source,
-    qrels: Mapping[str, Source],
+    corpus: RowSource,
+    queries: RowSource,
+    qrels: Mapping[str, RowSource],
     complaints: Complaints,
     keep_own: bool,
     relevant_from: RelevantFrom,
@@ -107,7 +107,7 @@ def documents_alone(name: str, corpus: Texts, complaints: Complaints) -> Retriev
     return RetrievalData(name, corpus, Texts.of([], []), {}, skipped=skipped)
 
 
-def documents_of(source: Source, complaints: Complaints) -> Texts:
+def documents_of(source: RowSource, complaints: Complaints) -> Texts:
     """Read documents, rows {_id, title?, text}."""
     return _texts(source, document_text, complaints)
 
@@ -128,7 +128,7 @@ def _query_text(row: Mapping[str, Any]) -> str:
     return filled(string(row, "text"), "text")
 
 
-def _texts(source: Source, text_of: Callable[[Mapping[str, Any]], str], complaints: Complaints) -> Texts:
+def _texts(source: RowSource, text_of: Callable[[Mapping[str, Any]], str], complaints: Complaints) -> Texts:
     rows = TextRows(complaints)
     ids = Identifiers()
     for line, row in source.rows:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hardneg.data.grades import whole_steps
-from hardneg.data.readers.fields import AN_ID, Source, number, wrong_type
+from hardneg.data.readers.fields import AN_ID, RowSource, number, wrong_type
 from hardneg.data.readers.judgement_rows import JudgementRows
 from hardneg.data.readers.lines import BadRow, Complaints, text_lines
 from hardneg.data.tables import Qrels, Texts
@@ -85,7 +85,7 @@ def _is_comment(text: str, last: str) -> bool:
 
 
 def judgements(
-    source: Source, corpus: Texts, queries: Texts, complaints: Complaints, relevant_from: int | float | None = None
+    source: RowSource, corpus: Texts, queries: Texts, complaints: Complaints, relevant_from: int | float | None = None
 ) -> Qrels:
     """Turn (query id, document id, score) rows into `Qrels`; a row that repeats an earlier one is dropped.
 

@@ -17,7 +17,7 @@ from hardneg.data.packed_pairs import unpacked
 from hardneg.data.pair_scores import PairScores, contradict
 from hardneg.data.ragged import Ragged
 from hardneg.data.readers.examples import UNKNOWN, Example, Examples
-from hardneg.data.readers.fields import Source, document_text, id_in
+from hardneg.data.readers.fields import RowSource, document_text, id_in
 from hardneg.data.readers.judged_sets import documents_alone, finished
 from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.tables import Qrels, RetrievalData, Texts
@@ -26,7 +26,7 @@ from hardneg.errors import DataError
 log = logging.getLogger(__name__)
 
 
-class Pairs:
+class PairCollector:
     """Collects pairs and triples; documents and queries are identified by their exact text, in order of appearance.
 
     With `documents_alone` a row that names a document which the corpus lacks is passed over: there is none to take in.
@@ -42,7 +42,7 @@ class Pairs:
         self.sources: list[tuple[int, str]] = []
         self.prompts: Counter[str | None] = Counter()
 
-    def add(self, source: Source, split: str, examples: Examples) -> None:
+    def add(self, source: RowSource, split: str, examples: Examples) -> None:
         """Take in the rows of one table, as positives of this split."""
         self.sources.append((len(self.scored), source.name))
         first = not examples.said  # of the first file of a split
@@ -77,7 +77,7 @@ class Pairs:
                     self.scores.append(score)
                     self.lines.append(line)
 
-    def add_documents(self, source: Source, without: Collection[tuple[str, int]] = ()) -> None:
+    def add_documents(self, source: RowSource, without: Collection[tuple[str, int]] = ()) -> None:
         """Take in documents that no pair need name, rows of {title?, text}, but for those at `without` (file, line).
 
         Their ids are not used.
@@ -145,8 +145,8 @@ class Pairs:
 
 def paired(
     name: str,
-    splits: Mapping[str, Source | Sequence[Source]],
-    documents: Callable[[], Source] | None,
+    splits: Mapping[str, RowSource | Sequence[RowSource]],
+    documents: Callable[[], RowSource] | None,
     shares: Shares,
     complaints: Complaints,
     columns: Mapping[str, Any] | None = None,
@@ -157,13 +157,13 @@ def paired(
     A split's rows come from one table, or from several of one layout. `documents` opens the extra documents, which rows
     may name by id. Raises `DataError` if nothing is left.
     """
-    return hold_out(_read(Pairs(complaints), splits, documents, columns, positive_from).data(name), shares)
+    return hold_out(_read(PairCollector(complaints), splits, documents, columns, positive_from).data(name), shares)
 
 
 def paired_documents(
     name: str,
-    splits: Mapping[str, Source | Sequence[Source]],
-    documents: Callable[[], Source] | None,
+    splits: Mapping[str, RowSource | Sequence[RowSource]],
+    documents: Callable[[], RowSource] | None,
     complaints: Complaints,
     columns: Mapping[str, Any] | None = None,
     positive_from: int | float | None = None,
@@ -172,22 +172,22 @@ def paired_documents(
 
     Raises `DataError` if nothing is left.
     """
-    pairs = _read(Pairs(complaints, documents_alone=True), splits, documents, columns, positive_from)
+    pairs = _read(PairCollector(complaints, documents_alone=True), splits, documents, columns, positive_from)
     return documents_alone(name, pairs.corpus(), complaints)
 
 
 def _read(
-    pairs: Pairs,
-    splits: Mapping[str, Source | Sequence[Source]],
-    documents: Callable[[], Source] | None,
+    pairs: PairCollector,
+    splits: Mapping[str, RowSource | Sequence[RowSource]],
+    documents: Callable[[], RowSource] | None,
     columns: Mapping[str, Any] | None,
     positive_from: int | float | None,
-) -> Pairs:
+) -> PairCollector:
     """Take in each split's rows, then the extra documents."""
     corpus = None if documents is None else ById(documents, pairs.complaints)
     for split, sources in splits.items():
         examples = Examples(columns, positive_from, corpus)
-        for source in [sources] if isinstance(sources, Source) else sources:
+        for source in [sources] if isinstance(sources, RowSource) else sources:
             pairs.add(source, split, examples)
     if corpus is not None:
         pairs.add_documents(corpus.documents(), corpus.repeated)
@@ -202,7 +202,7 @@ class ById(Mapping[str, str]):
     `repeated` has the places (file, line) of rows to leave out: of such, and of those that differ by blanks alone.
     """
 
-    def __init__(self, documents: Callable[[], Source], complaints: Complaints) -> None:
+    def __init__(self, documents: Callable[[], RowSource], complaints: Complaints) -> None:
         self.documents, self.complaints = documents, complaints
         self.texts: dict[str, str] | None = None
         self.repeated: set[tuple[str, int]] = set()

@@ -31,7 +31,7 @@ MEND = "save it as UTF-8, with a header, quotes around cells that hold the delim
 
 
 @dataclass(frozen=True)
-class Layout:
+class Dialect:
     """How a file is written; `names` are those of columns without a header, `skip` lines come before all else."""
 
     delimiter: str
@@ -97,7 +97,7 @@ def separated_rows(
         complaints.about(path, 1, BadRow("empty file", "the file has a header but no rows", "write its rows"))
 
 
-def _options(layout: Layout, refused: Callable[[Any], str]) -> tuple[ReadOptions, ParseOptions]:
+def _options(layout: Dialect, refused: Callable[[Any], str]) -> tuple[ReadOptions, ParseOptions]:
     """The layout in pyarrow's words; `refused` is told of rows with another number of cells."""
     from pyarrow.csv import ParseOptions, ReadOptions
 
@@ -117,7 +117,7 @@ def _options(layout: Layout, refused: Callable[[Any], str]) -> tuple[ReadOptions
     return reading, parsing
 
 
-def layout_of(path: Path, kind: str, columns: Collection[str] | None, head: bool) -> Layout:
+def layout_of(path: Path, kind: str, columns: Collection[str] | None, head: bool) -> Dialect:
     """Tell how a file is written, by its first lines, and for quotes by all lines, or with `head` by `HEAD` of them.
 
     The first line is the header where it has one of the names `columns`; without any it may be a row.
@@ -137,7 +137,7 @@ def layout_of(path: Path, kind: str, columns: Collection[str] | None, head: bool
     if delimiter == "\t" and len(header) in (2, 3):
         names = _names(path, header, columns, kind)
     quoted = are_quotes(Lines(path, encoding, skip, skip + HEAD if head else None), delimiter, len(header))
-    return Layout(delimiter, encoding, skip, quoted, names)
+    return Dialect(delimiter, encoding, skip, quoted, names)
 
 
 def _delimiter(first: str, second: str, usual: str) -> str:

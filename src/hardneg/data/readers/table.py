@@ -16,7 +16,7 @@ from hardneg.data.readers import hub_access
 from hardneg.data.readers.collection_files import words_of
 from hardneg.data.readers.columns import ROLES, Roles, check_columns, names_in
 from hardneg.data.readers.examples import Examples
-from hardneg.data.readers.fields import Source
+from hardneg.data.readers.fields import RowSource
 from hardneg.data.readers.folders import (
     ABOUT,
     KINDS,
@@ -107,10 +107,10 @@ class Table(HoldsOut):
 
     def _sources(
         self, complaints: Complaints, head: bool = False
-    ) -> tuple[str, dict[str, list[Source]], Callable[[], Source] | None]:
+    ) -> tuple[str, dict[str, list[RowSource]], Callable[[], RowSource] | None]:
         """What the path holds: its name, the rows of each split (with `head` the first ones), and the corpus beside."""
         path, names = located(self.path), names_in(self.columns)
-        documents: Callable[[], Source] | None = None
+        documents: Callable[[], RowSource] | None = None
         if is_saved(path):
             name = path.resolve().name
             splits = {split: [source] for split, source in _saved(path, complaints).items()}
@@ -223,7 +223,7 @@ def _by_words(folder: Path, files: dict[str, list[Path]]) -> dict[str, list[Path
     return splits
 
 
-def _saved(folder: Path, complaints: Complaints) -> dict[str, Source]:
+def _saved(folder: Path, complaints: Complaints) -> dict[str, RowSource]:
     sources = {}
     for name, dataset in hub_access.splits(str(folder.absolute()), None).items():
         if split_name(name) in sources:
@@ -240,7 +240,7 @@ def _saved(folder: Path, complaints: Complaints) -> dict[str, Source]:
     return found
 
 
-def _texts(paths: list[Path], complaints: Complaints) -> Source:
+def _texts(paths: list[Path], complaints: Complaints) -> RowSource:
     """Open the files of a corpus; the text of a row is called `text`, as document_text wants it."""
 
     def rows(path: Path) -> Iterator[tuple[int, Any]]:
@@ -248,4 +248,4 @@ def _texts(paths: list[Path], complaints: Complaints) -> Source:
             other = next((key for key in ("document_text", "document", "passage", "contents") if key in row), None)
             yield line, row if "text" in row or other is None else {**row, "text": row[other]}
 
-    return Source.of_files(paths, rows)
+    return RowSource.of_files(paths, rows)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hardneg.data.readers.fields import Source
+from hardneg.data.readers.fields import RowSource
 from hardneg.data.readers.folders import KINDS
 from hardneg.data.readers.lines import BadRow, Complaints, check_surrogates, form_of, has_surrogates, json_lines
 from hardneg.data.readers.packed import DAMAGED, opened, unpacked_name
@@ -27,7 +27,7 @@ def kind_of(path: Path) -> str | None:
 
 def table_rows(
     path: Path, complaints: Complaints, columns: Collection[str] | None = None, head: bool = False
-) -> Source:
+) -> RowSource:
     """Open one file; rows are numbered as in the file, from 1, or from 0 in formats without lines (`dataset[0]`).
 
     `columns` are names that the user gave; without any, columns may go by their order, and where it is None they have
@@ -37,12 +37,12 @@ def table_rows(
     """
     kind = kind_of(path)
     if kind in DELIMITERS:
-        return Source(str(path), separated_rows(path, kind, complaints, columns, head))
+        return RowSource(str(path), separated_rows(path, kind, complaints, columns, head))
     if kind in (".jsonl", ".ndjson"):
-        return Source(str(path), json_lines(path, complaints))
+        return RowSource(str(path), json_lines(path, complaints))
     if kind == ".json":
-        return Source(str(path), json_rows(path, complaints))
-    return Source(str(path), _counted(_columnar(path, kind), path, complaints))
+        return RowSource(str(path), json_rows(path, complaints))
+    return RowSource(str(path), _counted(_columnar(path, kind), path, complaints))
 
 
 def json_rows(path: Path, complaints: Complaints) -> Iterator[tuple[int, Any]]:

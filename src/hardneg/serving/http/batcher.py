@@ -27,7 +27,7 @@ class Failed(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
+class SearchRequest:
     """The queries of one request; nobody waits for it any more once the future is cancelled."""
 
     texts: Sequence[str]
@@ -48,10 +48,10 @@ class Batcher:
 
     def __init__(self, ask: Callable[[list[str], int], list[Any]], max_batch: int, waiting: int) -> None:
         self.ask, self.max_batch, self.waiting = ask, max_batch, waiting
-        self._inbox: SimpleQueue[Job | None] = SimpleQueue()
+        self._inbox: SimpleQueue[SearchRequest | None] = SimpleQueue()
         self._came = self._went = 0  # one writer each: the loop and the worker
         # What follows is the worker's own.
-        self._held: deque[Job] = deque()
+        self._held: deque[SearchRequest] = deque()
         self._ending = False
 
     def start(self) -> None:
@@ -67,7 +67,7 @@ class Batcher:
         """Put queries into the queue; raises `Full`. A cancelled future is not worked on, if it has not begun."""
         if self._came - self._went >= self.waiting and not even_if_full:
             raise Full
-        job = Job(texts, k, self._loop.create_future())
+        job = SearchRequest(texts, k, self._loop.create_future())
         self._came += 1
         self._inbox.put(job)
         return job.future
@@ -88,16 +88,16 @@ class Batcher:
                 self._hold(self._inbox.get_nowait())
         return bool(self._held) or not self._ending
 
-    def _hold(self, job: Job | None) -> None:
+    def _hold(self, job: SearchRequest | None) -> None:
         if job is None:
             self._ending = True
         else:
             self._held.append(job)
 
-    def _batch(self) -> list[Job]:
+    def _batch(self) -> list[SearchRequest]:
         """Take the oldest job and those with the same `k` that fit; drop those that nobody waits for."""
-        batch: list[Job] = []
-        left: deque[Job] = deque()
+        batch: list[SearchRequest] = []
+        left: deque[SearchRequest] = deque()
         room = self.max_batch
         for job in self._held:
             if job.future.cancelled():
@@ -111,7 +111,7 @@ class Batcher:
         self._held = left
         return batch
 
-    def _answers(self, batch: list[Job]) -> list[list[Any] | BaseException]:
+    def _answers(self, batch: list[SearchRequest]) -> list[list[Any] | BaseException]:
         try:
             found = iter(self.ask([text for job in batch for text in job.texts], batch[0].k))
             return [list(islice(found, len(job.texts))) for job in batch]
@@ -125,7 +125,7 @@ class Batcher:
         return [Failed() if job.future.cancelled() else self._answers([job])[0] for job in batch]
 
 
-def _deliver(batch: list[Job], answers: list[list[Any] | BaseException]) -> None:
+def _deliver(batch: list[SearchRequest], answers: list[list[Any] | BaseException]) -> None:
     for job, answer in zip(batch, answers, strict=True):
         if job.future.done():  # cancelled meanwhile
             continue

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from hardneg.serving.freshness import Freshness
 from hardneg.serving.live_index import BEHIND, LiveIndex
-from hardneg.serving.opened_build import Opened
+from hardneg.serving.opened_build import OpenedBuild
 from hardneg.system import allocator
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ TIDY = 20.0  # seconds between two returns of freed memory
 class State:
     """The build that answers, what is known of its freshness, and when (a `time.time`) that was found."""
 
-    opened: Opened
+    opened: OpenedBuild
     freshness: Freshness
     examined: float
     behind: bool

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 
 from hardneg.errors import ConfigError
-from hardneg.retrieval.metrics import Metric, Run, average, by_set, names_of, per_query
+from hardneg.retrieval.metrics import Metric, QueryRankings, average, by_set, names_of, per_query
 from hardneg.retrieval.reranker import Reranker
 from hardneg.retrieval.retriever import Retriever
 from hardneg.retrieval.test_sets import TestSet
@@ -187,13 +187,13 @@ class Evaluate(L.Callback):
         """The metrics of every dev query over all documents, whatever dev is ranked over in training."""
         return self._measured(self._dev_run(ranker, all_documents=True))
 
-    def _dev_run(self, ranker: Any, all_documents: bool = False) -> Run:
+    def _dev_run(self, ranker: Any, all_documents: bool = False) -> QueryRankings:
         dev = str(self.dev)
         if self.subset is None or all_documents or isinstance(self.retriever, Reranker):
             return self.retriever.runs(ranker, [dev], self.depth)[dev]
         return self.retriever.runs(ranker, [dev], self.depth, self.subset.rows)[dev]
 
-    def _measured(self, run: Run) -> Values:
+    def _measured(self, run: QueryRankings) -> Values:
         """The metrics of every dev query."""
         data = self.retriever.data
         return per_query(run, data.split(str(self.dev)), data, self.metrics)

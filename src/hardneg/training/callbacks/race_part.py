@@ -25,7 +25,7 @@ LEAST = 5  # steps that are timed at least
 WINDOWS = 4
 
 
-def race_part(part: rungs.Part | None, folder: Path, evaluate: Evaluate, metric: str) -> list[L.Callback]:
+def race_part(part: rungs.RungTask | None, folder: Path, evaluate: Evaluate, metric: str) -> list[L.Callback]:
     """The callback of a run's part in a race; none for a run of no race."""
     if part is None:
         return []

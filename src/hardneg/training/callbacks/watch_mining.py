@@ -16,7 +16,7 @@ import torch
 from hardneg.data.training_set import TrainingSet
 from hardneg.mining import alarm_rules
 from hardneg.mining.alarm_rules import Thresholds
-from hardneg.mining.audit import Finding, as_markdown, hardest, suspicious
+from hardneg.mining.audit import SuspiciousNegative, as_markdown, hardest, suspicious
 from hardneg.mining.bm25 import BM25
 from hardneg.mining.known_positives_found import BesideBM25
 from hardneg.negatives.stored import Stored
@@ -105,7 +105,7 @@ class Alarms(L.Callback):
             self._audit(trainer)
         return changes
 
-    def _show(self, trainer: L.Trainer, key: str, findings: list[Finding]) -> None:
+    def _show(self, trainer: L.Trainer, key: str, findings: list[SuspiciousNegative]) -> None:
         """Log findings as a table, where a logger has tables."""
         if not trainer.is_global_zero or not findings:
             return
