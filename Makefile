@@ -45,7 +45,7 @@ docs-serve: $(VENV)/.docs      ## the site at http://127.0.0.1:8001, built again
 	$(MKDOCS) serve --config-file docs/site/mkdocs.yml --watch conf --watch src --dev-addr 127.0.0.1:8001
 
 # What tells most in minutes: all that needs no whole run, and a few whole runs.
-ENDS = tests/unit tests/contracts tests/integration/test_train.py tests/integration/test_resume.py tests/integration/test_older_files.py
+ENDS = tests/unit tests/contracts tests/integration/test_train.py tests/integration/test_resume.py
 define at_an_end
 	$(PYTHON) -m venv .venv-$(1)
 	.venv-$(1)/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager $(2)

@@ -164,6 +164,11 @@ def test_the_readme_shows_every_command_and_every_target_of_the_makefile_it_name
     assert set(re.findall(r"\bmake (\w+)", "\n".join(blocks("README.md", "bash")))) <= set(targets)
 
 
+def test_every_file_that_the_makefile_names_is_there():
+    named = re.findall(r"\b(?:tests|docs|experiments)/[\w/.-]+", (ROOT / "Makefile").read_text())
+    assert len(named) > 5 and not [path for path in named if not (ROOT / path).exists()]
+
+
 @pytest.mark.parametrize("page", [*PAGES, *BESIDE, *STUDIES])
 def test_every_link_of_a_page_leads_somewhere(page):
     """Files, folders and headings within the repository; the web is not asked."""

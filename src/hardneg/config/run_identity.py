@@ -25,7 +25,9 @@ ORDERED = ("pairs", "negatives", "loss", "filter", "callbacks")  # groups in whi
 
 
 def flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the leaves of nested mappings under dotted keys."""
+    """Yield the leaves of nested mappings, and of lists of these, under dotted keys."""
+    if isinstance(node, list) and node and all(isinstance(part, Mapping) for part in node):
+        node = dict(enumerate(node))
     if isinstance(node, Mapping) and (node or not prefix):
         for key, value in node.items():
             yield from flat(value, f"{prefix}.{key}" if prefix else str(key))

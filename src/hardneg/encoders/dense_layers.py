@@ -75,7 +75,7 @@ class DenseLayer(nn.Module):
 
     def __init__(self, dense: DenseSpec) -> None:
         super().__init__()
-        assert dense.in_features is not None, "Dense.behind() comes first"
+        assert dense.in_features is not None, "DenseSpec.behind() comes first"
         self.linear = nn.Linear(dense.in_features, dense.out_features, bias=dense.bias)
         self.activation = activation_of(dense.activation)()
         self.added = dense.residual

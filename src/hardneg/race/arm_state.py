@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from hardneg.race.budget import Timing
 
 NAME, TIMING, IDENTITY, ERROR, SECONDS = "arm", "timing", "identity", "failed", "seconds_"  # attributes of its trial
+SECONDS_AT_THE_END = f"{SECONDS}end_"  # attributes of the race: what each run at the end took
 
 
 @dataclass(frozen=True)

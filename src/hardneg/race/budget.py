@@ -25,6 +25,11 @@ def seconds_of(text: object) -> float:
     return total
 
 
+def rounded(seconds: float) -> str:
+    """Two digits, and from 100 on whole seconds, as `.2g` would say 4e+02."""
+    return f"{seconds:.2g}" if seconds < 99.5 else f"{seconds:,.0f}"
+
+
 @dataclass(frozen=True)
 class Timing:
     """Seconds of an arm: of a step (with its share of mining again), of a dev evaluation, of a run's start.
@@ -55,8 +60,8 @@ class AtTheEnd:
     subset and the run `compares`, dev is ranked over all documents too, at its first evaluation and at its end.
     """
 
-    tests: int = 2
-    compares: bool = True
+    tests: int
+    compares: bool
 
     def seconds(self, timing: Timing) -> float:
         """How long that takes, without start and steps; `timing` says whether dev has a subset."""
@@ -189,14 +194,14 @@ def _too_small(
     told = f"about {budget} or more" if all_timed else f"{budget} at least, and perhaps more once all arms are timed"
     mean, subset, cheaper = need.mean, "", "evaluate.documents=subset"
     if mean.over_all:
-        subset = f" ({mean.choice:.2g} s to choose its subset, {mean.over_all:.2g} s over all documents)"
+        subset = f" ({rounded(mean.choice)} s to choose its subset, {rounded(mean.over_all)} s over all documents)"
         cheaper = "a smaller subset by evaluate.subset.bm25, .model and .size; .model=0 spares most of its choice"
         cheaper += ", and evaluate.compare_with_all=false two rankings of a run at the end" * end.compares
     return (
         f"{clock(seconds / at_once)} are left of the budget, and this race needs {clock(need.least / at_once)} at"
         f" least, besides {clock(taken / at_once)} for checks, timing and the last tables, so {told}: {arms} arms,"
-        f" up to {need.slowest:.2g} s a step, {mean.evaluation:.2g} s an evaluation of dev{subset}, {need.runs} runs at"
-        f" the end. Give a longer budget, {fewer}{looks}or a cheaper evaluation ({cheaper})"
+        f" up to {rounded(need.slowest)} s a step, {rounded(mean.evaluation)} s an evaluation of dev{subset},"
+        f" {need.runs} runs at the end. Give a longer budget, {fewer}{looks}or a cheaper evaluation ({cheaper})"
     )
 
 

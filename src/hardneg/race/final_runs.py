@@ -7,6 +7,7 @@ import logging
 import numpy as np
 
 from hardneg.errors import JobFailed
+from hardneg.race.arm_state import SECONDS, SECONDS_AT_THE_END
 from hardneg.race.budget import slots
 from hardneg.race.executor import Work, ended
 from hardneg.race.outcome import RaceOutcome, Run
@@ -80,7 +81,7 @@ class FinalRuns:
         with self.record.alone():
             known = self.record.kept("ends") or {}
             self.record.keep("ends", {**known, run_name(work.arm, work.seed): [work.arm, work.seed]})
-            self.record.keep(f"seconds_end_{run_name(work.arm, work.seed)}", seconds)
+            self.record.keep(f"{SECONDS_AT_THE_END}{run_name(work.arm, work.seed)}", seconds)
         best = rungs.best_until(job.folder, self.outcome.plan.unit[work.arm] * self.race.rules.whole)
         log.info(
             "anew  %-*s  seed %d  dev %s %.4f  %s",
@@ -93,7 +94,7 @@ class FinalRuns:
         run = run_name(work.arm, work.seed)
         with self.record.alone():
             self.record.keep(FAILED, {**failed_ends(self.record), run: error})
-            self.record.keep(f"seconds_failed_{run}", seconds)
+            self.record.keep(f"{SECONDS}failed_{run}", seconds)
         log.warning("%s failed, and the race is judged without it: %s; see %s", run, error, job.folder)
 
 

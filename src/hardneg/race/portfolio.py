@@ -153,7 +153,7 @@ def _length(steps: int, every: int) -> list[str]:
 
 def _untested() -> list[str]:
     # also without what a subset of dev's documents is compared with, which no look goes by
-    return ["split.test=null", "evaluate.before=false", "evaluate.compare_with_all=false"]
+    return ["split.test=null", "evaluate.also=null", "evaluate.before=false", "evaluate.compare_with_all=false"]
 
 
 def entries(settings: RaceSettings, words: Sequence[str], place: Sequence[str] = ()) -> dict[str, EnteredArm]:

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from hardneg.config.composition import config_dir_words
 from hardneg.config.slips import in_plain_words
 from hardneg.errors import ConfigError, JobFailed
+from hardneg.race.arm_state import SECONDS
 from hardneg.race.budget import AtTheEnd, Costs, RacePlan, Timing, seconds_of
 from hardneg.race.decide import Rules
 from hardneg.race.executor import Executor
@@ -174,4 +175,4 @@ def checked(executor: Executor, arm: EnteredArm) -> DictConfig:
 
 def note_checks(race: Race, seconds: float) -> None:
     """Count the time of the checks once for each run that could have been at work meanwhile."""
-    race.record.keep_first("seconds_checks", seconds * race.executor.n_jobs)
+    race.record.keep_first(f"{SECONDS}checks", seconds * race.executor.n_jobs)

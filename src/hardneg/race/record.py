@@ -14,7 +14,7 @@ from filelock import FileLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from hardneg.errors import ConfigError
-from hardneg.race.arm_state import ERROR, IDENTITY, NAME, SECONDS, TIMING, ArmState
+from hardneg.race.arm_state import ERROR, IDENTITY, NAME, SECONDS, SECONDS_AT_THE_END, TIMING, ArmState
 from hardneg.race.budget import Timing
 from hardneg.race.decide import Look
 from hardneg.system.atomic_write import atomic_write
@@ -184,7 +184,7 @@ class Record:
 
     def idle(self, seconds: float) -> None:
         """Count seconds in which more runs could have been at work: a race ends by the clock."""
-        self.keep(f"seconds_idle_{uuid4().hex[:8]}", seconds)
+        self.keep(f"{SECONDS}idle_{uuid4().hex[:8]}", seconds)
 
     def kept(self, key: str) -> Any:
         """What was noted; None where nothing was."""
@@ -197,7 +197,7 @@ class Record:
 
     def seconds_at_the_end(self) -> list[float]:
         """How long each run at the end took that has ended."""
-        return [v for key, v in self.study.user_attrs.items() if key.startswith(f"{SECONDS}end_")]
+        return [v for key, v in self.study.user_attrs.items() if key.startswith(SECONDS_AT_THE_END)]
 
     def _trial(self, name: str) -> Trial:
         (found,) = (one for one in self.study.get_trials(deepcopy=False) if one.user_attrs.get(NAME) == name)

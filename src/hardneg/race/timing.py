@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 from hardneg.config import run_identity
 from hardneg.errors import ConfigError
-from hardneg.race.budget import RacePlan, Timing, plan
+from hardneg.race.budget import RacePlan, Timing, plan, rounded
 from hardneg.race.executor import Work, ended, forget
 from hardneg.race.portfolio import duplicates
 from hardneg.race.race import Race, indented
@@ -37,7 +37,9 @@ def untimed(race: Race) -> list[Work]:
     """The runs that are left to take the time of."""
     known = race.record.timings()
     left = [name for name in race.record.racing() if name not in known]
-    # On a large corpus ranking all documents takes far longer than a look at a subset: one arm is enough.
+    # On a large corpus ranking all documents takes far longer than a look at a subset: one arm is enough, the first to
+    # be timed, so that a budget which is far too small for that is refused at once.
+    left.sort(key=lambda name: name != race.baseline)
     parts = {name: {"seconds": TIMED, "over_all": name == race.baseline} for name in left}
     return [Work(f"time_{name}", name, tuple(race.entries[name].timed()), parts[name]) for name in left]
 
@@ -53,14 +55,14 @@ def _timed(race: Race, work: Work, job: Job, seconds: float) -> None:
     forget(job)
     known = record.timings()
     log.info(
-        "timed  %-*s  %.3g s a step, %.2g s an evaluation of dev  %d of %d",
-        *(max(map(len, race.entries)), work.arm, timing.step, timing.evaluation),
+        "timed  %-*s  %s s a step, %s s an evaluation of dev  %d of %d",
+        *(max(map(len, race.entries)), work.arm, rounded(timing.step), rounded(timing.evaluation)),
         *(len(known), len(record.racing())),
     )
-    if len(known) == 1:  # a budget that is far too small is refused at once, as if all arms were like the first
+    if work.arm == race.baseline:  # a budget that is far too small is refused at once, as if all arms were like it
         # Its start does not count: it makes what the others find in the cache. What theirs take is not known yet.
         alike = dict.fromkeys(record.racing(), replace(timing, start=0.0, choice=0.0))
-        left, others = race.left(), (len(alike) - 1) * (TIMED + timing.evaluation)
+        left, others = race.left(), (len(alike) - len(known)) * (TIMED + timing.evaluation)
         taken = race.budget - left + others
         plan(alike, race.rules, race.settings.seeds, race.end, left, race.executor.n_jobs, taken, all_timed=False)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -50,8 +51,8 @@ def read_run(path: Path) -> Rankings:
     A line is `query Q0 document rank score` and the tag, which is all that follows. Columns are separated by blanks, or
     by tabs where a line has five or more of them. Ids with blanks are read as `write_run` writes them.
 
-    Raises `DataError` with file and line for too few columns, a rank that is not a whole number, a score that is not
-    finite, and a document that a query has twice.
+    Raises `DataError` with file and line for too few columns, for more that could be read in two ways, a rank that is
+    not a whole number, a score that is not finite, and a document that a query has twice.
     """
     found, complaints = dict[str, dict[str, float]](), Strict()
     for line, text in text_lines(path, complaints):
@@ -78,7 +79,8 @@ def _columns(text: str) -> tuple[str, str, float]:
     """Read query, document and score of a line: five columns and the tag."""
     tabs = text.count("\t") >= 5
     columns = [column.strip() for column in (text.split("\t", 5) if tabs else text.split(None, 5))]
-    count = len(columns) if tabs else len(text.split())
+    parts = text.split()
+    count = len(columns) if tabs else len(parts)
     longer = not tabs and count > 6
     if count < 6 or (longer and columns[1].upper() not in ("Q0", "0")):
         what = f"{count} columns where 6 are expected" + ", of which the second is Q0" * longer
@@ -88,9 +90,26 @@ def _columns(text: str) -> tuple[str, str, float]:
         raise BadRow("columns", "an id is empty", LAYOUT)
     if not WHOLE.fullmatch(rank):
         raise BadRow("rank", f"rank {rank!r} is not a whole number", LAYOUT)
+    if longer and len(places := _ranks_and_scores(parts)) > 1:  # `a 7 1 2.5 x`: an id with a blank, or a long tag?
+        what = f"{count} columns where 6 are expected, and rank and score could be {' or '.join(places)}"
+        raise BadRow("columns", what, f"{LAYOUT}, without blanks within ids and tag, or with tabs between")
     if tag.endswith(ENCODED):
         query, doc = _decoded(query), _decoded(doc)
     return query, doc, number(score)
+
+
+def _ranks_and_scores(parts: Sequence[str]) -> list[str]:
+    """The neighbours that could be rank and score: a whole number before a number, behind a document, before a tag."""
+    pairs = pairwise(parts[3:-1])
+    return [f"{rank} {score}" for rank, score in pairs if WHOLE.fullmatch(rank) and _is_number(score)]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _percent_encoded(text: str) -> str:

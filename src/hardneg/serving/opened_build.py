@@ -85,9 +85,11 @@ class OpenedBuild:
 
 
 def open_build(
-    build: Build, encoder: TextEncoder, corpus: Texts | None = None, allow_stale: bool = False, new: bool = False
+    build: Build, encoder: TextEncoder, corpus: Texts | None = None, allow_stale: bool | None = None, new: bool = False
 ) -> OpenedBuild:
     """Open, hold and check one build; a `new` one more closely, with vectors of every shard made again.
+
+    `allow_stale` is what the user chose; None where there is no such choice, so that the error does not suggest it.
 
     Raises `StaleIndex` for a stale one unless that is allowed, `UserError` for one that was removed meanwhile.
     """
@@ -101,7 +103,9 @@ def open_build(
         freshness = examine(build, encoder, vectors, corpus, NEW if new else 1, None if new else MOST)
         if not freshness.fresh:
             if not allow_stale or not build.intact:
-                freshness.require("" if new or not build.intact else " (--allow-stale goes on all the same)")
+                freshness.require(
+                    " (--allow-stale goes on all the same)" if build.intact and allow_stale is False else ""
+                )
             log.warning("%s. To repair it: %s", freshness, freshness.mend)
         opened = OpenedBuild(build, vectors, encoder, freshness, [shard.documents for shard in build.shards], hold)
         undo.pop_all()

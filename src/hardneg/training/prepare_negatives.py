@@ -95,8 +95,7 @@ def prepare_negatives(cfg: DictConfig, setting: Setting, losses: Mapping[str, We
         if isinstance(loss, Loss):
             loss.live_teacher = learns_live(name, loss, sources, giving)
     check_scores(losses, setting.filters, offline, setting.training.data)
-    if cfg.ckpt_path is None:  # a run that goes on keeps what it was begun with
-        check_one_scale(losses, offline, setting.training.data)
+    check_one_scale(losses, offline, setting.training.data)
     for source in offline.values():
         source.prepare(setting)
     for asked in online.values():

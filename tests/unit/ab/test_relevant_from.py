@@ -51,7 +51,7 @@ def test_the_command_takes_it_and_refuses_what_cannot_be(files, capsys):
     assert found[0]["ndcg@5"] == pytest.approx(found[1]["ndcg@5"]) and found[0]["recall@3"] != found[1]["recall@3"]
     with pytest.raises(UserError, match="the highest grade is 3"):
         main([*words, "--relevant-from", "4"])
-    with pytest.raises(UserError, match="must be a grade above 0"):
+    with pytest.raises(UserError, match="must be above 0: it is the lowest relevant grade"):
         main([*words, "--relevant-from", "0"])
     with pytest.raises(UserError, match=r"data\.relevant_from=2"):
         main([*words[:2], "--relevant-from", "2"])

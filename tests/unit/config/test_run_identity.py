@@ -96,3 +96,13 @@ def test_a_miners_encoder_has_no_batch():
         CFG | {"negatives": {"mined": {"miner": {"encoder": {**node, **more}}}}} for more in ({}, {"batch_size": 256})
     ]
     assert identity(of[0]) == identity(of[1])
+
+
+def test_nor_has_that_of_one_of_several_miners():
+    nodes = [
+        [{"_target_": "x.Bm25"}, {"_target_": "x.Dense", "encoder": {"dim": 8, "batch_size": size}}] for size in (8, 9)
+    ]
+    of = [CFG | {"negatives": {"mined": {"miner": {"miners": node}}}} for node in nodes]
+    assert identity(of[0]) == identity(of[1])
+    nodes[1][1]["encoder"]["dim"] = 16
+    assert identity(of[0]) != identity(of[1])

@@ -233,6 +233,15 @@ def test_bad_rows_are_told_by_the_line_that_they_begin_in(tmp_path, name, before
         table(path)
 
 
+def test_a_row_of_a_saved_data_set_is_told_as_datasets_counts(tmp_path):
+    rows = [{"query": "a", "positive": "A"}, {"query": "b", "positive": ""}]
+    from datasets import Dataset
+
+    Dataset.from_list(rows).save_to_disk(str(tmp_path / "saved"))
+    with pytest.raises(DataError, match=r"saved \[train\]: row 1 \(from 0\): 'positive' is empty"):
+        table(tmp_path / "saved")
+
+
 def test_a_row_of_parquet_is_told_as_pandas_counts(tmp_path):
     path = tmp_path / "x.parquet"
     parquet.write_table(pa.table({"query": ["a", "b", "c"], "positive": ["A", "", "C"]}), path)

@@ -91,7 +91,7 @@ def test_a_damaged_export_is_refused_as_what_it_was_exported_for(name, written, 
     with pytest.raises(ConfigError, match=rf"{name} is damaged"):
         recipe.build(recipe.tokenizer(toy.corpus))
     (folder / "SHA256SUMS").unlink()
-    check_hashes(folder)  # as of a folder from before there were hashes
+    check_hashes(folder)  # as of a folder of another tool
 
 
 def test_a_damaged_teacher_is_refused(toy, bert, tmp_path):

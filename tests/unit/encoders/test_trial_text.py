@@ -85,7 +85,7 @@ def test_code_that_a_folder_brings_and_that_is_not_run_is_told_of(bert, tmp_path
     (folder / "config.json").write_text(json.dumps(about))
     recipe = Transformer(model=str(folder)).without_open()
     recipe.build(recipe.tokenizer(NO_TEXTS))
-    assert "code of its own (modeling_own.BertModel), which is not run: transformers' BertModel is taken" in caplog.text
+    assert "its own code (modeling_own.BertModel), which is not run: transformers' BertModel is used" in caplog.text
 
 
 def test_segments_that_a_tokenizer_gives_the_tokens_of_one_text_are_told_of(bert, tmp_path, caplog):

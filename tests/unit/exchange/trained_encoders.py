@@ -18,7 +18,7 @@ SAME = {side: {**SIDES[side], "max_length": 7} for side in SIDES}
 BERT = {"_target_": "hardneg.encoders.transformer.Transformer", "model": "BERT", "layers": 2}
 STATIC = {"_target_": "hardneg.encoders.static.Static", "dim": 8, "vocab_size": 300}
 LORA = "hardneg.encoders.lora"
-LAYER = {"_target_": "hardneg.encoders.dense_layers.Dense", "in_features": 16, "out_features": 24}
+LAYER = {"_target_": "hardneg.encoders.dense_layers.DenseSpec", "in_features": 16, "out_features": 24}
 NARROW = {"in_features": 24, "out_features": 24, "bias": False, "activation": "GELU", "residual": True}
 NODES = {
     "mean": {**BERT, **SIDES},

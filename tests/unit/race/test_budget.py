@@ -15,7 +15,7 @@ from hardneg.race.budget import SMALL, AtTheEnd, Costs, Timing, plan, room, runs
 from hardneg.race.decide import Rules
 
 TIMED = Timing(0.01, 0.5, 1.0)
-END = AtTheEnd()  # tested before and after
+END = AtTheEnd(2, True)  # tested before and after
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ def test_a_budget_that_is_too_small_is_told_with_the_least():
 @pytest.mark.parametrize(
     ("end", "besides"),
     [
-        (AtTheEnd(), 2 * 100.0 + 1.0 + 2 * 100.0 + 1.0),  # two tests with dev at step 0; dev over all, twice
-        (AtTheEnd(tests=1), 100.0 + 2 * 100.0 + 1.0),
-        (AtTheEnd(tests=0), 2 * 100.0 + 1.0),
+        (AtTheEnd(2, True), 2 * 100.0 + 1.0 + 2 * 100.0 + 1.0),  # two tests with dev at step 0; dev over all, twice
+        (AtTheEnd(1, True), 100.0 + 2 * 100.0 + 1.0),
+        (AtTheEnd(0, True), 2 * 100.0 + 1.0),
         (AtTheEnd(tests=0, compares=False), 0.0),
     ],
 )
@@ -105,7 +105,7 @@ def test_what_a_subset_saves_is_not_counted(end, besides):
     assert cost.at_the_end() == pytest.approx(ends / runs)
 
 
-@pytest.mark.parametrize(("end", "tests"), [(AtTheEnd(), 2), (AtTheEnd(tests=1), 1), (AtTheEnd(tests=0), 0)])
+@pytest.mark.parametrize(("end", "tests"), [(AtTheEnd(2, True), 2), (AtTheEnd(1, True), 1), (AtTheEnd(0, True), 0)])
 def test_without_a_test_none_is_planned(end, tests):
     timings = dict.fromkeys(["in_batch", "a"], TIMED)
     rules = Rules(2, rungs=1)

@@ -77,7 +77,13 @@ def raced(folder, n_jobs=1, slower=1.0, effect=0.0, best="bm25", budget="10m"):
     record.enter(settings.arms, {"budget": budget})
     executor = Timed(folder, n_jobs, slower, effect, best)
     race = Race(
-        settings, folder, {name: EnteredArm(name, (), ()) for name in arms}, executor, record, "ndcg@10", AtTheEnd()
+        settings,
+        folder,
+        {name: EnteredArm(name, (), ()) for name in arms},
+        executor,
+        record,
+        "ndcg@10",
+        AtTheEnd(2, True),
     )
     plan = lengths(race)
     said = Rungs(race, plan).run()

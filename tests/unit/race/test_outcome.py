@@ -33,7 +33,9 @@ def outcome(tmp_path, taken="bm25", lead=0.02, leader="bm25"):
         record.report(name, settings.rungs, dev, 1.0)
     record.looked(Look(1, leader, 0.001, {}, worse=["random"]))
     entries = {name: EnteredArm(name, (), ()) for name in ARMS}
-    race = Race(settings, tmp_path, entries, Executor(config, BasicLauncher(), tmp_path), record, "ndcg@10", AtTheEnd())
+    race = Race(
+        settings, tmp_path, entries, Executor(config, BasicLauncher(), tmp_path), record, "ndcg@10", AtTheEnd(2, True)
+    )
     plan = RacePlan(dict.fromkeys(ARMS, 10), 1.0, 1.0, 3)
     return RaceOutcome(race, plan, Verdict(taken, leader, [leader], lead, 0.01))
 

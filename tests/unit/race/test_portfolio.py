@@ -13,7 +13,9 @@ from hardneg.commands.race import command_of
 from hardneg.config.run_identity import identity
 from hardneg.errors import ConfigError
 from hardneg.preflight.config import check_config
+from hardneg.race.budget import AtTheEnd
 from hardneg.race.portfolio import RaceSettings, duplicates, entries
+from hardneg.race.race import end_of
 from hardneg.runs import status
 
 ARMS = {"in_batch": ["strategy=in_batch"], "bm25": ["strategy=bm25", "batch_size=128"]}
@@ -59,6 +61,25 @@ def test_the_run_that_is_timed_logs_to_its_own_folder_alone_whatever_the_others_
     timed = entries(RaceSettings("1m", ARMS), words)["bm25"].timed()
     assert [word for word in timed if word.startswith("logger")] == ["logger=csv"]
     check_config(compose("train", [word for word in timed if not word.lstrip("+").startswith("hydra.")]))
+
+
+def test_what_no_look_goes_by_is_left_to_the_runs_at_the_end():
+    """Tests, other sets to test on, and what a subset of dev's documents is compared with."""
+    words = ["+evaluate.also.legal.path=legal", "evaluate.documents=subset"]
+    arm = entries(RaceSettings("1m", ARMS), words)["bm25"]
+
+    def cfg(words):
+        return compose("train", [word for word in words if not word.lstrip("+").startswith("hydra.")])
+
+    for one in (cfg(arm.timed()), cfg(arm.raced(5, 4))):
+        assert one.split.test is None and one.evaluate.also is None
+        assert not one.evaluate.before and not one.evaluate.compare_with_all
+        assert end_of(one) == AtTheEnd(tests=0, compares=False)
+    whole = cfg(arm.at_the_end(5, 4, seed=2))
+    assert whole.evaluate.also.legal.path == "legal"
+    assert end_of(whole) == AtTheEnd(tests=2, compares=True)
+    assert end_of(cfg([*words, "split.test=null", "evaluate.before=false"])).tests == 1, "the other sets are a test"
+    assert end_of(cfg(["split.test=null", "evaluate.compare_with_all=false"])) == AtTheEnd(tests=0, compares=False)
 
 
 def test_of_arms_that_come_to_the_same_run_the_baseline_stays_or_the_first():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import optuna
 import pytest
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from omegaconf import OmegaConf
 
 from hardneg.config.run_identity import identity
-from hardneg.errors import JobFailed
+from hardneg.errors import ConfigError, JobFailed
 from hardneg.race.arm_state import IDENTITY
 from hardneg.race.budget import AtTheEnd, RacePlan, Timing
 from hardneg.race.decide import Verdict
@@ -38,7 +40,7 @@ def opened(folder, n_jobs=1):
     record = Record(optuna.create_study(direction="maximize"), folder)
     record.enter(ARMS, {"budget": "10m"})
     arms = {name: EnteredArm(name, (), ()) for name in ARMS}
-    return Race(settings, folder, arms, Executor(config, BasicLauncher(), folder), record, "ndcg@10", AtTheEnd())
+    return Race(settings, folder, arms, Executor(config, BasicLauncher(), folder), record, "ndcg@10", AtTheEnd(2, True))
 
 
 def timed(race, *names):
@@ -67,6 +69,27 @@ def test_what_was_cut_off_before_its_timing_was_noted_is_timed_again(race):
     timed(race, "in_batch")
     race.record._trial("alike").set_user_attr(IDENTITY, "x")
     assert [work.name for work in untimed(race)] == ["time_alike", "time_random"]
+
+
+@pytest.mark.parametrize("baseline", ["in_batch", "random"])
+def test_the_baseline_is_timed_first_and_over_all_documents(race, baseline):
+    race.settings = replace(race.settings, baseline=baseline)
+    works = untimed(race)
+    assert [work.arm for work in works] == [baseline, *(arm for arm in ARMS if arm != baseline)]
+    assert [work.part["over_all"] for work in works] == [True, False, False]
+
+
+@pytest.mark.parametrize("others_first", [False, True])
+def test_a_budget_too_small_for_ranking_all_documents_is_refused_when_the_baseline_is_timed(
+    race, others_first, tmp_path
+):
+    """Also where another process has timed an arm before."""
+    if others_first:
+        timed(race, "random")
+    work = untimed(race)[0]
+    status.write(tmp_path / "x", state="paused", batch_size=64, identity="x", timing=TIMING | {"over_all": 400.0})
+    with pytest.raises(ConfigError, match=r"400 s over all documents.*evaluate.compare_with_all=false"):
+        _timed(race, work, Job(0, [], OmegaConf.create({"batch_size": 64}), tmp_path / "x", work.name), 1.0)
 
 
 @pytest.mark.parametrize("number", [0.005, 0.01])

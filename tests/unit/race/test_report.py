@@ -35,7 +35,7 @@ def outcome(folder):
         Executor(config, BasicLauncher(), folder),
         record,
         "ndcg@10",
-        AtTheEnd(),
+        AtTheEnd(2, True),
     )
     verdict = Verdict("in_batch", "random", ["in_batch", "random"], 0.0, 0.0)
     return RaceOutcome(race, RacePlan({"in_batch": 50, "random": 25}, 1.0, 1.0, 1), verdict)

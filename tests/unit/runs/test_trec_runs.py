@@ -76,6 +76,18 @@ def test_an_empty_file_is_refused(tmp_path):
 ROWS = [("q1", "d4", 1, 9.5), ("q1", "d2", 2, 9.25), ("q1", "d1", 3, 1.5), ("q2", "d2", 1, 2.0), ("q2", "d7", 2, -1.0)]
 
 
+@pytest.mark.parametrize(
+    "line", ["q1 Q0 Smith 2004 1 12.5 bm25", "q1 Q0 d 1 9.5 k1 2 0.4 b", "q1 Q0 X 1 2 b 1 9.5 run"]
+)
+def test_a_line_that_can_be_read_in_two_ways_is_refused(tmp_path, line):
+    """As trec_eval and pytrec_eval refuse every line of more than six columns."""
+    (tmp_path / "a.run").write_text(f"{line}\n")
+    with pytest.raises(DataError, match=r"a.run:1: \d columns where 6 are expected, and rank and score could be"):
+        read_run(tmp_path / "a.run")
+    with pytest.raises(ValueError):
+        pytrec_eval.parse_run([line])
+
+
 @pytest.mark.parametrize("tag", ["run", "BM25 0.9 0.4", "run extra words", "k1 2 b 0.4", "3"])
 @pytest.mark.parametrize("by", [" ", "\t", "   "])
 def test_a_tag_may_hold_anything_and_shifts_no_column(tmp_path, tag, by):

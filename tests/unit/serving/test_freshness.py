@@ -42,11 +42,14 @@ def fresh(toy, tmp_path):
 
 def test_an_index_asked_with_another_model_is_refused_with_the_reason_and_the_command(toy, fresh):
     with pytest.raises(StaleIndex) as refused:
-        open_build(fresh, encoder(toy, seed=1))
+        open_build(fresh, encoder(toy, seed=1), allow_stale=False)
     said = str(refused.value)
     assert "the weights (" in said and "lowest cosine of the canaries" in said
     assert f"hardneg index ckpt_path=CHECKPOINT data=toy index=faiss_flat index.path={fresh.root}" in said
     assert said.endswith(" (--allow-stale goes on all the same)")  # as search and serve call it
+    with pytest.raises(StaleIndex) as refused:
+        open_build(fresh, encoder(toy, seed=1))
+    assert "--allow-stale" not in str(refused.value), "renew and index have no such option"
     opened = open_build(fresh, encoder(toy, seed=1), allow_stale=True)
     assert str(opened.freshness).startswith("STALE: build")
 

@@ -144,6 +144,7 @@ def source(name: str, dataset: Dataset, columns: list[str], complaints: Complain
     for column in columns:
         if column not in dataset.column_names:
             raise DataError(f"{name}: no column {column!r}; there are: {listed(dataset.column_names)}")
+    complaints.tables.add(name)
     return RowSource(name, _rows(name, dataset.select_columns(columns), complaints))
 
 

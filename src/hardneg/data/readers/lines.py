@@ -56,11 +56,12 @@ class Complaints:
         self.on_error = on_error
         self.skipped: Counter[str] = Counter()
         self.lists: set[str] = set()  # files that are one JSON list, whose rows are items counted from 0
+        self.tables: set[str] = set()  # data sets of `datasets`, whose rows count from 0
         self.starts: dict[str, Callable[[int], int]] = {}  # of files whose rows may span lines: row to its first line
 
     def row(self, source: str | Path, line: int) -> str:
-        """Say which row of a file: `line 3`, `item 3` of a list, or `row 3 (from 0)` of a format without lines."""
-        if Path(source).suffix.lower() in COLUMNAR:
+        """Say which row of a file: `line 3`, `item 3` of a list, or `row 3 (from 0)` of what has no lines."""
+        if self._is_table(source):
             return f"row {line} (from 0)"
         return f"item {line + 1}" if str(source) in self.lists else f"line {self._start(source, line)}"
 
@@ -72,9 +73,12 @@ class Complaints:
         path = Path(source)
         if (named := called(source)) != str(source):
             return f"{named}, {self.row(path, line)}"
-        if str(source) in self.lists or path.suffix.lower() in COLUMNAR:
+        if str(source) in self.lists or self._is_table(source):
             return f"{source}: {self.row(source, line)}"
         return f"{source}:{self._start(source, line)}"
+
+    def _is_table(self, source: str | Path) -> bool:
+        return str(source) in self.tables or Path(source).suffix.lower() in COLUMNAR
 
     def _start(self, source: str | Path, line: int) -> int:
         return self.starts[str(source)](line) if str(source) in self.starts else line
