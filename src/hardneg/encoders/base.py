@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from hardneg.data.tables import Texts
 from hardneg.data.tokens import Side
 from hardneg.encoders.encode import AUTO, check_tokens
+from hardneg.encoders.purposes import Purpose, setting, with_purpose
 from hardneg.errors import ConfigError
 from hardneg.matrix.batch import Tokens
 
@@ -81,17 +82,17 @@ class EncoderRecipe(ABC):
     Raises `ConfigError` for settings out of range, or that exclude each other.
     """
 
-    query: Side = Side(max_length=LENGTHS["query"])
-    document: Side = Side(max_length=LENGTHS["document"])
-    separate: bool = False
-    momentum: float | None = None
-    freeze: str | None = None
-    lr: float | str = 2e-5
-    batch_size: int = 64
-    tokens: int | str | None = AUTO
-    grad_cache: bool = False
-    matryoshka: Sequence[int] | Mapping[int, float] | None = None
-    normalize: bool | str = True
+    query: Side = setting(Side(max_length=LENGTHS["query"]), Purpose.QUERIES | Purpose.OPEN)
+    document: Side = setting(Side(max_length=LENGTHS["document"]), Purpose.OPEN)
+    separate: bool = setting(False, Purpose.QUERIES)
+    momentum: float | None = setting(None, Purpose.TRAINING)
+    freeze: str | None = setting(None, Purpose.TRAINING)
+    lr: float | str = setting(2e-5, Purpose.TRAINING)
+    batch_size: int = setting(64, Purpose.TRAINING)
+    tokens: int | str | None = setting(AUTO, Purpose.TRAINING)
+    grad_cache: bool = setting(False, Purpose.TRAINING)
+    matryoshka: Sequence[int] | Mapping[int, float] | None = setting(None, Purpose.TRAINING)
+    normalize: bool | str = setting(True, Purpose.OPEN)
 
     gains_from_bf16: ClassVar[bool] = True
     knows_its_rate: ClassVar[bool] = False  # whether `lr` may be auto
@@ -152,7 +153,8 @@ class EncoderRecipe(ABC):
 
     def embedding_settings(self) -> dict[str, Any]:
         """The settings that affect an embedding, as plain values."""
-        return {key: value for key, value in asdict(self).items() if key not in TRAINING_ONLY}
+        of_training = with_purpose(self, Purpose.TRAINING)
+        return {key: value for key, value in asdict(self).items() if key not in of_training}
 
     @property
     def pools_prompt(self) -> bool:
@@ -201,7 +203,3 @@ class EncoderRecipe(ABC):
     @abstractmethod
     def rebuild(self, architecture: dict[str, Any]) -> Tower:
         """Make an empty tower of that shape, for a checkpoint's weights; reads no other file."""
-
-
-# Fields of a recipe that change no embedding.
-TRAINING_ONLY = ("lr", "batch_size", "dropout", "tokens", "momentum", "freeze", "grad_cache", "matryoshka")

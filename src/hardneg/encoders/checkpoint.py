@@ -20,6 +20,7 @@ from hardneg.data.tables import Texts
 from hardneg.encoders.base import EncoderRecipe, Tower
 from hardneg.encoders.differences import differences
 from hardneg.encoders.file_hashes import check_intact
+from hardneg.encoders.purposes import Purpose, with_purpose
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.errors import ConfigError
 from hardneg.system.atomic_write import atomic_write
@@ -29,10 +30,6 @@ log = logging.getLogger(__name__)
 KEY = "hardneg"
 TOWERS = "towers."
 TRUST = "HARDNEG_TRUST_REMOTE_CODE"
-# Settings that a config may leave open (`auto`), and that are known once there is a tower.
-FOUND = ("query", "document", "pooling", "dense", "normalize", "include_prompt")
-# Settings that change no document's vector once there are weights that fit.
-QUERIES_ONLY = ("query", "separate", "init", "model", "revision", "trust_remote_code", "dim", "vocab_size", "layers")
 
 
 @dataclass(frozen=True)
@@ -56,9 +53,10 @@ def card(encoder: dict[str, Any], recipe: EncoderRecipe, tokenizer: Tokenizer, t
 
     `encoder` is the node that described the recipe; what it left open is written as it was settled.
     """
+    settled = with_purpose(recipe, Purpose.OPEN)
     return {
         "version": __version__,
-        "encoder": encoder | {key: value for key, value in node(recipe).items() if key in FOUND},
+        "encoder": encoder | {key: value for key, value in node(recipe).items() if key in settled},
         "architecture": recipe.architecture(towers.tower(QUERY)),
         "tokenizer": tokenizer.to_str(),
     }
@@ -188,8 +186,9 @@ def start_from(path: str | Path, recipe: EncoderRecipe, tokenizer: Tokenizer, to
             " encoder.freeze=document"
         )
     towers.restart_slow()
+    harmless = with_purpose(recipe, Purpose.QUERIES | Purpose.START)  # to documents whose vectors are kept
     for key, (was, now) in differences(_recipe(state), recipe).items():
-        if recipe.freeze and key not in QUERIES_ONLY:
+        if recipe.freeze and key not in harmless:
             raise ConfigError(
                 f"init_from: encoder.{key} was {was!r} and is {now!r} now, which would give the documents that"
                 " encoder.freeze keeps other vectors; set it as it was"

@@ -6,10 +6,7 @@ from typing import Any
 
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.pooling import LATENT_ATTENTION
-
-# How a training step is computed. They change no embedding either, as those of `TRAINING_ONLY` (`base.py`), but cannot
-# join them there: they are part of `embedding_settings`, by whose hash stored vectors are found.
-OF_TRAINING = ("unpad", "gradient_checkpointing")
+from hardneg.encoders.purposes import Purpose, with_purpose
 
 
 def differences(left: EncoderRecipe, right: EncoderRecipe) -> dict[str, tuple[Any, Any]]:
@@ -21,7 +18,8 @@ def differences(left: EncoderRecipe, right: EncoderRecipe) -> dict[str, tuple[An
 
 def _compared(recipe: EncoderRecipe) -> dict[str, Any]:
     """The settings that matter, where several ways to write one thing are one."""
-    settings = {key: value for key, value in recipe.embedding_settings().items() if key not in OF_TRAINING}
+    rounding = with_purpose(recipe, Purpose.ROUNDING)
+    settings = {key: value for key, value in recipe.embedding_settings().items() if key not in rounding}
     if "lora" in settings and (settings["lora"] or {}).get("r") is None:
         settings["lora"] = None  # a config names the other settings of adapters that there are none of
     if settings.get("pooling") != LATENT_ATTENTION:

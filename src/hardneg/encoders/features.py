@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from hardneg.data.tables import Texts
 from hardneg.encoders.base import EncoderRecipe, Tower
+from hardneg.encoders.purposes import Purpose, setting
 from hardneg.errors import ConfigError
 
 POOLINGS = ("mean", "sum")
@@ -37,7 +38,7 @@ class Features(EncoderRecipe):
     Raises `ConfigError` for widths below 1, an unknown pooling, and an `unknown` that is no share.
     """
 
-    dim: int = 64
+    dim: int = setting(64, Purpose.START)
     hidden: Sequence[int] = ()
     pooling: str = "mean"
     unknown: float = 0.0

@@ -11,10 +11,9 @@ from torch import Tensor
 
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.differences import differences
+from hardneg.encoders.purposes import Purpose, with_purpose
 from hardneg.errors import ConfigError
 
-# Where weights came from, and how many there are, affects no vector once they exist and fit; `attention` only rounding.
-ORIGINS = ("init", "model", "revision", "trust_remote_code", "dim", "vocab_size", "layers", "attention")
 # Entries of a model's config that affect nothing; `empty` is of static tables, and absent from the oldest. `use_cache`
 # is set when any model is loaded, and lost where a checkpoint is read whose config has no such entry (MPNet).
 NO_SHAPE = (
@@ -97,9 +96,11 @@ def _difference(first: ModelToMerge, other: ModelToMerge) -> str | None:
     kinds = [type(model.recipe).__name__ for model in (first, other)]
     if kinds[0] != kinds[1]:
         return f"they are encoders of two kinds, {kinds[0]} and {kinds[1]}"
-    alike = {"separate"} if first.recipe.two_towers == other.recipe.two_towers else set()  # `freeze` makes two as well
+    ignored = with_purpose(first.recipe, Purpose.START)
+    if first.recipe.two_towers == other.recipe.two_towers:  # `freeze` makes two as well
+        ignored.add("separate")
     for key, (before, after) in differences(first.recipe, other.recipe).items():
-        if key not in {*ORIGINS, *alike}:
+        if key not in ignored:
             return f"encoder.{key} is {before!r} and {after!r}"
     if found := _unlike("", first.architecture, other.architecture):
         return found

@@ -19,6 +19,7 @@ from hardneg.encoders.base import AUTO, EncoderRecipe, Tower
 from hardneg.encoders.folder_defaults import check_first
 from hardneg.encoders.model_folder import ModelFolder
 from hardneg.encoders.pretrained import name_of
+from hardneg.encoders.purposes import Purpose, setting
 from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
 from hardneg.system.progress import progress
@@ -40,9 +41,9 @@ class Static(EncoderRecipe):
     Raises `ConfigError` for a width below 1 or a vocabulary below 100.
     """
 
-    init: str | None = None
-    dim: int = 256
-    vocab_size: int = 30_000
+    init: str | None = setting(None, Purpose.START)
+    dim: int = setting(256, Purpose.START)
+    vocab_size: int = setting(30_000, Purpose.START)
     batch_size: int = 256
 
     gains_from_bf16: ClassVar[bool] = False  # no matrix product in it

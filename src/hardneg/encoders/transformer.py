@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from hardneg.encoders.lora import LoRA
 from hardneg.encoders.model_folder import ModelFolder, lower
 from hardneg.encoders.pooling import LATENT_ATTENTION, POOLINGS, is_known, parts, pooling
 from hardneg.encoders.pretrained import check_rows, check_words, name_of, unavailable
+from hardneg.encoders.purposes import Purpose, setting
 from hardneg.encoders.text_model import check_layers, save_activations
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.encoders.transformer_model import load_model, new_model, open_folder, source_of
@@ -61,22 +62,22 @@ class Transformer(EncoderRecipe):
     Raises `ConfigError` for settings out of range, or that exclude each other.
     """
 
-    model: str
-    pooling: str = AUTO
-    dense: str | Sequence[DenseSpec | Mapping[str, Any]] | None = AUTO
+    model: str = field(metadata=Purpose.START.metadata)
+    pooling: str = setting(AUTO, Purpose.OPEN)
+    dense: str | Sequence[DenseSpec | Mapping[str, Any]] | None = setting(AUTO, Purpose.OPEN)
     normalize: bool | str = AUTO
     query: Side = Side(AUTO, AUTO)
     document: Side = Side(AUTO, AUTO)
-    revision: str | None = None
-    trust_remote_code: bool = False
-    layers: int | None = None
-    dropout: float | None = None
-    attention: str = "auto"
-    gradient_checkpointing: bool = False
-    unpad: bool = False
+    revision: str | None = setting(None, Purpose.START)
+    trust_remote_code: bool = setting(False, Purpose.START)
+    layers: int | None = setting(None, Purpose.START)
+    dropout: float | None = setting(None, Purpose.TRAINING)
+    attention: str = setting("auto", Purpose.ROUNDING)
+    gradient_checkpointing: bool = setting(False, Purpose.TRAINING)
+    unpad: bool = setting(False, Purpose.ROUNDING)
     append_eos: bool = False
     bidirectional: bool = False
-    include_prompt: bool | str = AUTO
+    include_prompt: bool | str = setting(AUTO, Purpose.OPEN)
     latents: Latents = Latents()
     lora: LoRA | None = None
     dtype: str = "float32"
