@@ -228,7 +228,7 @@ def test_a_query_without_a_text_is_refused_in_one_of_several_splits_too(tmp_path
     judged = {"test": hub_layouts.judged(WORLD)}
     configs = {"corpus": {"corpus": corpus}, "default": judged, "queries": {"train": queries[:5], "test": broken}}
     folder = hub_layouts.snapshot(tmp_path / "set", configs)
-    with pytest.raises(DataError, match=r"\[queries\]:0: 'text' is null, not a string"):
+    with pytest.raises(DataError, match=r"\[queries\]: row 0 \(from 0\): 'text' is null, not a string"):
         Hub(str(folder)).load()
 
 

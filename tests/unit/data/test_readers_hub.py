@@ -64,7 +64,7 @@ def test_hub_tsv_ids_stay_strings(tmp_path, monkeypatch):
 
 def test_hub_bad_rows(tmp_path):
     repo = hub(tmp_path / "a", corpus=[*CORPUS, CORPUS[0]])
-    check_both_modes(lambda mode: Hub(repo, on_error=mode), f"{repo} [corpus]:3: ", "duplicate id")
+    check_both_modes(lambda mode: Hub(repo, on_error=mode), f"{repo} [corpus]: row 3 (from 0): ", "duplicate id")
     for n, (qrel, score, reason) in enumerate(
         [
             (("q0", "d9"), 1, "unknown document"),
@@ -75,7 +75,7 @@ def test_hub_bad_rows(tmp_path):
         ]
     ):
         repo = hub(tmp_path / str(n), score=score, qrel=qrel)
-        data = check_both_modes(lambda mode, r=repo: Hub(r, on_error=mode), f"{repo}-qrels [train]:0: ", reason)
+        data = check_both_modes(lambda mode, r=repo: Hub(r, on_error=mode), f"{repo}-qrels [train]: row 0 (from 0): ", reason)
         assert list(data.qrels) == ["dev"]
 
 
@@ -101,7 +101,7 @@ def test_hub_pairs(tmp_path):
 
 def test_a_first_row_with_a_gap_is_left_out_as_any_other(tmp_path, caplog):
     save([{"one": None, "two": "A"}, {"one": "b", "two": "B"}, {"one": "c", "two": "C"}], tmp_path / "pairs")
-    with pytest.raises(DataError, match=r"pairs \[default, train\]:0: no query field"):
+    with pytest.raises(DataError, match=r"pairs \[default, train\]: row 0 \(from 0\): no query field"):
         Hub(str(tmp_path / "pairs")).load()
     data = Hub(str(tmp_path / "pairs"), on_error="skip", dev_share=0, test_share=0).load()
     assert positives(data) == {"b": {"B"}, "c": {"C"}} and data.skipped == {"missing field": 1}
