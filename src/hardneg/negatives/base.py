@@ -67,6 +67,8 @@ class Source:
     follows_model: bool = False  # what it draws from changes with the model in training
     avoids_positives: bool = False  # draws no known positive, whatever the filters
     of_batch: bool = False  # offers what is in the batch, and nothing else
+    kept_documents: int = 0  # whose vectors it keeps from one step to the next, all of them of rows that were seen
+    of_all_rows: bool = False  # offers every row's documents to all rows, so that a loss may have the other direction
     teaches_live: bool = False  # brings a teacher that scores every pair of a step
     logq: bool = False  # a softmax is corrected for how often its columns come
 
@@ -87,6 +89,8 @@ class OfflineSource(Source, ABC):
 
     relabels: bool = False
     version: int = 0
+    draws_nearest: bool = False  # draws the first of a list alone
+    kind: str = "other"  # by which alarms advise (`mining.alarm_rules`)
 
     def __init__(self, k: int) -> None:
         self.resize(k)

@@ -32,6 +32,7 @@ class InBatch(OnlineSource):
     """
 
     of_batch = True
+    of_all_rows = True
 
     def __init__(self, hard: bool = True, logq: bool = False, teacher: Teacher | None = None) -> None:
         super().__init__(logq)

@@ -48,6 +48,7 @@ class Queue(OnlineSource):
         if warmup_steps < 0:
             raise ConfigError(f"negatives.queue.warmup_steps must not be negative, got {warmup_steps}")
         self.size, self.hard, self.warmup_steps = size, hard, warmup_steps
+        self.kept_documents = size
         self.register_buffer("emb", torch.zeros(size, 0))  # the width comes with the first documents
         self.register_buffer("ids", torch.full((size,), -1))
         self.register_buffer("pointer", torch.tensor(0))

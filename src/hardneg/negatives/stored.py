@@ -88,6 +88,16 @@ class Stored(OfflineSource):
         """Whether the lists change with the model in training."""
         return self.miner.follows_model
 
+    @property
+    def kind(self) -> str:  # type: ignore[override]
+        """Lists that follow the model can be mined again, others are what they are."""
+        return "following" if self.follows_model else "listed"
+
+    @property
+    def draws_nearest(self) -> bool:  # type: ignore[override]
+        """Whether it draws the first documents of its lists."""
+        return self.sampling == "top"
+
     def prepare(self, setting: Setting) -> None:
         """Open the store of this miner, data and filters, or mine it first; not where it follows the model.
 

@@ -84,7 +84,7 @@ def check_loss(name: str, loss: Loss, read: dict[str, Any]) -> None:
             f"loss.{name}.hardness_sources names {', '.join(sorted(unknown))}, none of negatives=[{listed}]"
             + ("" if loss.sources is None else f", which loss.{name}.sources leaves")
         )
-    if loss.needs_reverse and not any(isinstance(source, InBatch) for source in read.values()):
+    if loss.needs_reverse and not any(source.of_all_rows for source in read.values()):
         raise ConfigError(
             f"loss.{name}.symmetric=true sets documents against the batch's queries and needs in_batch among"
             f" negatives=[{listed}]; add it, or set loss.{name}.symmetric=false"

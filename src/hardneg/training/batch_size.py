@@ -20,7 +20,7 @@ from hardneg.data.same_set_batches import Order
 from hardneg.data.tokens import TokenTable
 from hardneg.encoders.towers import Towers
 from hardneg.errors import ConfigError
-from hardneg.negatives.queue import Queue
+from hardneg.negatives.base import Source
 from hardneg.system import agreement, distributed
 from hardneg.system.counts_in_words import TRAINING_QUERIES, counted
 from hardneg.system.screen import ONLY_IN_FILE
@@ -163,12 +163,12 @@ def trial_batch(
     precision: str,
     device: torch.device,
     group: int,
-    sources: Iterable[object] = (),
+    sources: Iterable[Source] = (),
 ) -> Callable[[int], None] | None:
     """Return what tries a batch of the longest texts, forward and backward.
 
     `tables` are the tokens of queries and documents, `group` is the number of documents a query, `sources` those of
-    negatives, of which a queue takes memory. See `longest_batch` for what is counted.
+    negatives, of which a queue keeps vectors in memory. See `longest_batch` for what is counted.
 
     None where nothing need be tried: on a CPU, whose memory is shared with other programs; where the batch was given;
     in a run that goes on; and where weights are split over devices, so that no single one could hold them.
@@ -177,7 +177,7 @@ def trial_batch(
     if cfg.batch_size != AUTO or device.type != "cuda" or cfg.get("ckpt_path") or split:
         return None
     half = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision)
-    queued = sum(source.size for source in sources if isinstance(source, Queue))
+    queued = sum(source.kept_documents for source in sources)
     return lambda number: longest_batch(towers, tables, number, group, device, half, queued)
 
 

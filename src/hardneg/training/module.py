@@ -17,7 +17,6 @@ from hardneg.matrix.candidates import Candidates
 from hardneg.matrix.embedded import Embedded
 from hardneg.matrix.reverse import all_queries
 from hardneg.negatives.base import OnlineSource
-from hardneg.negatives.in_batch import InBatch
 from hardneg.training.base import Objective, TrainingModule
 from hardneg.training.fsdp import FSDP2
 
@@ -77,7 +76,7 @@ class DualEncoder(TrainingModule):
         on = {name: source for name, source in self.sources.items() if name not in self.resting}
         columns = {name: source(q, d, batch) for name, source in on.items()}
         symmetric = any(loss.needs_reverse for loss in self.losses.values())
-        wanted = symmetric and any(isinstance(source, InBatch) for source in on.values())
+        wanted = symmetric and any(source.of_all_rows for source in on.values())
         return Embedded(q, d, columns, all_queries(q, batch) if wanted else None)
 
     def with_live_teacher(self, offered: Candidates) -> Candidates:

@@ -20,7 +20,6 @@ from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.live_teacher import learns_live
 from hardneg.negatives.per_set import PerSet
-from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
 from hardneg.system.cache import owner_name
 from hardneg.training.begin import own_device
@@ -64,7 +63,7 @@ def candidates_of(sources: Iterable[Source]) -> str:
 
     In-batch negatives, a queue and blocks offer what other rows hold; all others may name any document.
     """
-    of_rows = all(source.of_batch or isinstance(source, Queue) for source in sources)
+    of_rows = all(source.of_batch or source.kept_documents for source in sources)
     return "positives" if of_rows else "all"
 
 

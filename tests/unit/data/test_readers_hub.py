@@ -75,7 +75,9 @@ def test_hub_bad_rows(tmp_path):
         ]
     ):
         repo = hub(tmp_path / str(n), score=score, qrel=qrel)
-        data = check_both_modes(lambda mode, r=repo: Hub(r, on_error=mode), f"{repo}-qrels [train]: row 0 (from 0): ", reason)
+        data = check_both_modes(
+            lambda mode, r=repo: Hub(r, on_error=mode), f"{repo}-qrels [train]: row 0 (from 0): ", reason
+        )
         assert list(data.qrels) == ["dev"]
 
 

@@ -17,6 +17,7 @@ from hardneg.encoders.static import Static
 from hardneg.encoders.towers import Towers
 from hardneg.errors import ConfigError
 from hardneg.negatives.queue import Queue
+from hardneg.negatives.random import Random
 from hardneg.training import batch_size
 from hardneg.training.auto_numbers import tell_found
 from hardneg.training.batch_size import halved, longest_batch, planned, settle, trial_batch, why_smaller, within_memory
@@ -229,7 +230,7 @@ def test_a_trial_holds_what_training_holds_beside_the_batch(toy, towers, tmp_pat
     asked = (config(trainer={"strategy": "auto"}), towers, (table, table), "32-true", torch.device("cuda"), 1)
     tried = []
     monkeypatch.setattr(batch_size, "longest_batch", lambda *given: tried.append(given))
-    trial_batch(*asked, [Queue(size=50), object()])(3)
+    trial_batch(*asked, [Queue(size=50), Random(1)])(3)
     assert tried[0][2] == 3 and tried[0][-1] == 50
     longest_batch(towers, (table, table), 3, 1, torch.device("cpu"), queued=50)
     assert held.count((50, 4)) == 1 and held.count(tuple(next(towers.parameters()).shape)) == copies

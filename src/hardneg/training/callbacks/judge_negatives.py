@@ -15,9 +15,6 @@ from omegaconf import DictConfig
 from hardneg.mining import alarm_rules
 from hardneg.mining.alarm_rules import Thresholds
 from hardneg.negatives.base import OfflineSource
-from hardneg.negatives.given import Given
-from hardneg.negatives.random import Random
-from hardneg.negatives.stored import Stored
 from hardneg.runs import rungs
 from hardneg.runs.without_negatives import NothingWithout, commands_without
 from hardneg.training.callbacks.evaluation import Evaluate
@@ -97,8 +94,7 @@ class JudgeNegatives(L.Callback):
         for name, measured in numbers.items():
             log.info("%s: %s (last third of the training)", name, alarm_rules.in_words(measured))
             source = self.drawn[name]
-            nearest = isinstance(source, Stored) and source.sampling == "top"
-            told = alarm_rules.at_the_end(name, measured, self.at, _kind(source), nearest)
+            told = alarm_rules.at_the_end(name, measured, self.at, source.kind, source.draws_nearest)
             raise_alarms(trainer, name, told + alarm_rules.best_before(best, self.evaluate.history, self.first[name]))
         if rungs.part_of(folder) is None:  # a race compares its arms itself
             self._say_what_tells(cfg, folder)
@@ -126,13 +122,6 @@ class JudgeNegatives(L.Callback):
         for name in self.seen:
             self.seen[name] = seen.get(name) or {what: [math.nan] * steps for what in WATCHED}
         self.first = {name: step for name, step in state_dict["first"].items() if name in self.drawn}
-
-
-def _kind(source: OfflineSource) -> str:
-    """What an alarm's advice goes by."""
-    if isinstance(source, Stored):
-        return "following" if source.follows_model else "listed"
-    return "given" if isinstance(source, Given) else "random" if isinstance(source, Random) else "other"
 
 
 def judged(trainer: L.Trainer) -> dict[str, dict[str, float]]:
