@@ -35,7 +35,7 @@ class Effect:
     @property
     def in_words(self) -> str:
         """The difference with its interval, as in `+0.0120 [-0.0010, +0.0250]`."""
-        return f"{self.difference.mean:+.4f} [{self.low:+.4f}, {self.high:+.4f}]"
+        return f"{self.difference.mean:+z.4f} [{self.low:+z.4f}, {self.high:+z.4f}]"
 
 
 @dataclass(frozen=True)

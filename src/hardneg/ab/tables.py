@@ -63,7 +63,7 @@ def _interleaving(report: Report) -> ReportTable:
     assert seen is not None
     low, high = seen.difference.interval()
     counts = f"{seen.new} / {seen.ties} / {seen.old}"
-    row = (f"{seen.difference.mean:+.4f} [{low:+.4f}, {high:+.4f}]", counts, str(seen.without_click))
+    row = (f"{seen.difference.mean:+z.4f} [{low:+z.4f}, {high:+z.4f}]", counts, str(seen.without_click))
     note = (
         f"{seen.source[0].upper()}{seen.source[1:]}. The preference is (wins + ties / 2) / (wins + losses + ties) -"
         f" 0.5: above 0 users preferred the new one. Lists of one {seen.unit} count as one draw."

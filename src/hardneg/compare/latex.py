@@ -39,8 +39,8 @@ def _tested(contrast: Contrast | None, margin: bool) -> list[str]:
     if contrast is None:
         return [""] * (4 + margin)
     d = contrast.difference
-    low, high = (f"{x:+.3f}" if math.isfinite(x) else rf"{'-' if x < 0 else '+'}\infty" for x in d.interval())
-    mean = rf"\mathbf{{{d.mean:+.3f}}}" if contrast.p < ALPHA else f"{d.mean:+.3f}"
+    low, high = (f"{x:+z.3f}" if math.isfinite(x) else rf"{'-' if x < 0 else '+'}\infty" for x in d.interval())
+    mean = rf"\mathbf{{{d.mean:+z.3f}}}" if contrast.p < ALPHA else f"{d.mean:+z.3f}"
     p = [contrast.p_holm, *[contrast.p_equivalent] * margin]
     shown = [rf"${mean}$ $[{low}, {high}]$", *(_p(value if contrast.tested else None) for value in p)]
     dz = number(contrast.dz, "+.2f")

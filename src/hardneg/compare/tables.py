@@ -46,7 +46,7 @@ def _tested(contrast: Contrast, table: Comparison) -> list[str]:
     if table.plan.margin is not None:
         p += [contrast.p_not_worse, contrast.p_equivalent]
     return [
-        f"{d.mean:+.4f} [{low:+.4f}, {high:+.4f}]",
+        f"{d.mean:+z.4f} [{low:+z.4f}, {high:+z.4f}]",
         freedom(d.freedom),
         *(written(value) if contrast.tested and value is not None else "" for value in p),
         "" if contrast.wins is None else " / ".join(map(str, contrast.wins)),

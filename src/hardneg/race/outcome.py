@@ -121,7 +121,7 @@ def _tested(outcome: RaceOutcome, found: Confirmation, take: str) -> str:
     """Say who wins and how sure that is, or that nobody does, and what is to be taken then."""
     said, base, level = outcome.verdict, outcome.baseline, outcome.race.rules.to_win
     seeds = counted(found.seeds, "new seed")
-    shown = f"dev {outcome.race.metric} {found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}] over {seeds}"
+    shown = f"dev {outcome.race.metric} {found.difference:+z.4f} [{found.low:+z.4f}, {found.high:+z.4f}] over {seeds}"
     if found.p is not None:
         shown += f", p {written(found.p, level)}"
     if found.wins(level):

@@ -51,3 +51,12 @@ def test_a_dz_that_there_is_not_is_no_number_in_latex_either():
     """Where every query has the same difference, as where two arms find all."""
     assert "$+0.50$" in latex.comparisons([comparison(0.04, 0.5)])
     assert "nan" not in latex.comparisons([comparison(0.04, float("nan"))])
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_sign_of_its_own():
+    """Not [-0.0000, -0.0000], which reads as below 0."""
+    found = Difference(-1e-9, 1e-9, 100.0, 3, 50, Components(0.0, 0.0, 0.0))
+    contrast = Contrast(found, True, p_holm=found.p, dz=0.0)
+    table = Comparison("toy", ComparisonPlan("ndcg@10"), "in_batch", [], 0)
+    row = ArmRow("bm25", (1, 2, 3), 0.4, 0.01, contrast)
+    assert "+0.0000 [+0.0000, +0.0000]" in tables.cells(row, table)
