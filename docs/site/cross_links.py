@@ -24,6 +24,7 @@ ROOMS = (
     "filters",
     "pairs",
     "mining",
+    "teachers",
     "encoders",
     "data",
     "retrieval",

@@ -32,7 +32,7 @@ PARTS = {
     "a filter": "hardneg.filters.base",
     "a rule for pairs": "hardneg.pairs.base",
     "a miner": "hardneg.mining.base",
-    "a teacher": "hardneg.mining.teacher",
+    "a teacher": "hardneg.teachers.base",
     "an encoder": "hardneg.encoders.base",
     "an index": "hardneg.serving.backends.base",
     "what all of them see: the batch": "hardneg.matrix.batch",

@@ -28,8 +28,8 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.encode import budget, encode
 from hardneg.encoders.towers import Towers
 from hardneg.matrix.batch import Batch, Tokens
-from hardneg.mining.guide_vectors import guide
 from hardneg.negatives.base import OnlineSource
+from hardneg.teachers.guide_vectors import guide
 from hardneg.training.base import Objective
 from hardneg.training.module import DualEncoder
 

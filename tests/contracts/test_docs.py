@@ -132,7 +132,7 @@ def test_the_page_of_metrics_has_every_name_that_is_logged():
     """A name in the code's f-strings, as `mining/{name}/staleness`, is on the page with any word for its <part>."""
     named = re.compile(r'f?"((?:train|val|test|mining|negatives|positives|curriculum|device)/[\w{}/\[\]\'.]+)"')
     source = ROOT / "src" / "hardneg"
-    rooms = ("matrix", "negatives", "training", "mining")
+    rooms = ("matrix", "negatives", "training", "mining", "teachers")
     found = {
         name for room in rooms for path in (source / room).rglob("*.py") for name in named.findall(path.read_text())
     }

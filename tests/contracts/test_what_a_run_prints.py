@@ -16,7 +16,7 @@ SOURCE = Path(hardneg.__file__).parent
 PAGE = Path(__file__).parents[2] / "docs" / "guides" / "what_a_run_prints.md"
 # What a run goes through; the others are rooms of other commands.
 ROOMS = ("data", "encoders", "filters", "losses", "matrix", "mining", "negatives", "pairs", "preflight", "retrieval",
-         "runlog", "runs", "system", "training", "commands/train.py", "commands/mine.py")  # fmt: skip
+         "runlog", "runs", "system", "teachers", "training", "commands/train.py", "commands/mine.py")  # fmt: skip
 ELSEWHERE = {  # lines that are no run's on the screen: of the log file alone, or of hardneg mine, beside its report
     "what could not be read or written",
     "batch_size: …, as batch_size=auto takes it here…",

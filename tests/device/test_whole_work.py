@@ -15,11 +15,11 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from hardneg.encoders import checkpoint
 from hardneg.encoders.cross_encoder import CrossEncoder, PairRecipe
 from hardneg.exchange.write import write
-from hardneg.mining.bi_encoder_teacher import BiEncoderTeacher
-from hardneg.mining.cross_encoder_teacher import CrossEncoderTeacher
 from hardneg.mining.dense import Dense
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval.retriever import Retriever
+from hardneg.teachers.bi_encoder import BiEncoderTeacher
+from hardneg.teachers.cross_encoder import CrossEncoderTeacher
 from hardneg.training.base import Objective
 from hardneg.training.pair_module import PairCollate, PairModule
 from hardneg.training.schedule import Schedule

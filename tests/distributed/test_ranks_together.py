@@ -20,10 +20,8 @@ from hardneg.data.toy import Toy
 from hardneg.encoders.static import Static
 from hardneg.errors import ConfigError
 from hardneg.filters.known_positives import KnownPositives
-from hardneg.mining.bi_encoder_teacher import BiEncoderTeacher
 from hardneg.mining.bm25 import BM25
 from hardneg.mining.dense import Dense
-from hardneg.mining.given_scores import given_scores
 from hardneg.negatives.base import Setting
 from hardneg.negatives.stored import Stored
 from hardneg.pairs import measures
@@ -31,6 +29,8 @@ from hardneg.pairs.consistency import Consistency
 from hardneg.pairs.select import select
 from hardneg.retrieval import embedding_blocks, model
 from hardneg.system import agreement, cache, distributed
+from hardneg.teachers.bi_encoder import BiEncoderTeacher
+from hardneg.teachers.given_scores import given_scores
 
 WORLD = 4
 PATIENCE = 4.0  # seconds that a collective waits

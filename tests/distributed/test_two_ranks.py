@@ -23,9 +23,9 @@ from hardneg.data.tokens import TokenTable
 from hardneg.data.toy import Toy
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.towers import Towers
-from hardneg.mining.guide_vectors import guide, taught_by
 from hardneg.negatives.base import OfflineSource, Setting
 from hardneg.negatives.mixture import Mixture
+from hardneg.teachers.guide_vectors import guide, taught_by
 from hardneg.training.base import Objective
 from hardneg.training.module import DualEncoder
 from hardneg.training.schedule import Schedule

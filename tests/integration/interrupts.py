@@ -9,7 +9,7 @@ import time
 import lightning as L
 import numpy as np
 
-from hardneg.mining.teacher import Teacher
+from hardneg.teachers.base import Teacher
 
 CODES = {"SIGKILL": -9, "SIGTERM": 143}  # what a run that was sent the signal exits with
 

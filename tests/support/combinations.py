@@ -23,13 +23,13 @@ from hardneg.encoders.towers import Towers
 from hardneg.filters.guide import Guide
 from hardneg.losses.base import Loss
 from hardneg.losses.embed_distill import EmbedDistill
-from hardneg.mining.guide_vectors import LookedUp
-from hardneg.mining.stored_vectors import StoredVectors, query_blocks
 from hardneg.negatives.base import OfflineSource, Setting
 from hardneg.negatives.live_teacher import learns_live
 from hardneg.negatives.mixture import Mixture
 from hardneg.retrieval.embedding_blocks import document_blocks
 from hardneg.retrieval.model import Model
+from hardneg.teachers.guide_vectors import LookedUp
+from hardneg.teachers.stored_vectors import StoredVectors, query_blocks
 from hardneg.testing import Conf
 from hardneg.training.base import Objective
 from hardneg.training.module import DualEncoder

@@ -15,11 +15,11 @@ from hardneg.encoders.base import EncoderRecipe, Tower
 from hardneg.filters.base import CandidateFilter
 from hardneg.losses.base import Loss
 from hardneg.matrix.candidates import Columns
-from hardneg.mining.teacher import Teacher
 from hardneg.negatives.base import Draw, OfflineSource, OnlineSource, pad
 from hardneg.negatives.in_batch import InBatch
 from hardneg.negatives.random import Random
 from hardneg.negatives.stored import Stored
+from hardneg.teachers.base import Teacher
 
 
 class GoodSource(OfflineSource):

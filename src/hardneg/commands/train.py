@@ -28,7 +28,6 @@ from hardneg.encoders.towers import Towers
 from hardneg.filters.base import CandidateFilter
 from hardneg.losses.base import Weighed
 from hardneg.losses.embed_distill import EmbedDistill
-from hardneg.mining.stored_vectors import StoredVectors
 from hardneg.negatives.mixture import Mixture, slots
 from hardneg.preflight.machine import check_machine
 from hardneg.preflight.trainer_arguments import check_compiled_prompt
@@ -42,6 +41,7 @@ from hardneg.serving.from_index import opens
 from hardneg.system import distributed
 from hardneg.system.cache import owner_name
 from hardneg.system.screen import ONLY_IN_FILE
+from hardneg.teachers.stored_vectors import StoredVectors
 from hardneg.training.auto_numbers import tell_found
 from hardneg.training.batch_size import settle, trial_batch, why_smaller, within_memory
 from hardneg.training.batch_topics import batch_order, tell_topics

@@ -127,7 +127,7 @@ class TrainingRows(Dataset):
 
 @runtime_checkable
 class TeacherVectors(Protocol):
-    """Vectors of another encoder, NaN for missing ones (`hardneg.mining.stored_vectors`)."""
+    """Vectors of another encoder, NaN for missing ones (`hardneg.teachers.stored_vectors`)."""
 
     def of_queries(self, rows: Int[np.ndarray, " B"]) -> Float32[np.ndarray, "B T"]:
         """Read those of queries."""

@@ -16,9 +16,9 @@ from hardneg.data.readers.lines import Strict, lines_of_any_end
 from hardneg.data.tables import RetrievalData
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import ConfigError, DataError
-from hardneg.mining.encoder_choice import EncoderChoice
 from hardneg.retrieval.left_out import left_out
 from hardneg.retrieval.model import Model
+from hardneg.teachers.encoder_choice import EncoderChoice
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.towers import QUERY
 from hardneg.errors import ConfigError
 from hardneg.mining.base import Hits, Miner, Ranker, Task
-from hardneg.mining.encoder_choice import EncoderChoice
 from hardneg.retrieval.embedding_blocks import EmbeddingBlocks, document_blocks, embed_blocks
 from hardneg.retrieval.model import Model
 from hardneg.retrieval.rank_shares import Nearest, nearest_in_shares
 from hardneg.retrieval.search import Exact, Search
 from hardneg.system import agreement
 from hardneg.system.own_code import identity_of
+from hardneg.teachers.encoder_choice import EncoderChoice
 
 
 @dataclass(frozen=True)

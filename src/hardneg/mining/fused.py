@@ -13,9 +13,9 @@ from jaxtyping import Float32, Float64, Int32
 from hardneg.data.tables import RetrievalData
 from hardneg.errors import ConfigError
 from hardneg.mining.base import Hits, Miner, Ranker, Task, ranker_of
-from hardneg.mining.encoder_choice import EncoderChoice
 from hardneg.retrieval.model import Model
 from hardneg.system.own_code import identity_of
+from hardneg.teachers.encoder_choice import EncoderChoice
 
 
 class Fused(Miner):

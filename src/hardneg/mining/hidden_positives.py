@@ -21,8 +21,8 @@ from hardneg.mining.filtering import filter_hits
 from hardneg.mining.health import drawable
 from hardneg.mining.rankings import BLOCK, list_width
 from hardneg.mining.store import KEPT
-from hardneg.mining.teacher import Teacher
 from hardneg.system.progress import progress
+from hardneg.teachers.base import Teacher
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,11 @@ from hardneg.mining.base import Miner
 from hardneg.mining.filtering import filter_hits
 from hardneg.mining.rankings import BLOCK, Ranking, StoredRankings, ranked
 from hardneg.mining.store import Store
-from hardneg.mining.teacher import Teacher
 from hardneg.system import agreement, distributed, shared_blocks
 from hardneg.system.cache import fingerprint, hold
 from hardneg.system.own_code import identity_of
 from hardneg.system.progress import progress
+from hardneg.teachers.base import Teacher
 
 log = logging.getLogger(__name__)
 

@@ -12,12 +12,12 @@ from jaxtyping import Float32, Int32
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.errors import ConfigError
-from hardneg.mining.encoder_choice import EncoderChoice
-from hardneg.mining.stored_vectors import query_blocks
 from hardneg.retrieval.search import load_faiss
 from hardneg.system import distributed
 from hardneg.system.cache import built_once, fingerprint
 from hardneg.system.counts_in_words import TRAINING_QUERIES, counted
+from hardneg.teachers.encoder_choice import EncoderChoice
+from hardneg.teachers.stored_vectors import query_blocks
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from jaxtyping import Float32, Int
 from hardneg.data.pair_scores import PairScores
 from hardneg.data.ragged import Ragged
 from hardneg.errors import ConfigError
-from hardneg.mining.given_scores import given_scores
-from hardneg.mining.teacher import Teacher
 from hardneg.negatives.base import Draw, Draws, OfflineSource, Setting, first_marked, pad, shuffled
+from hardneg.teachers.base import Teacher
+from hardneg.teachers.given_scores import given_scores
 
 
 class Given(OfflineSource):

@@ -12,10 +12,10 @@ from hardneg.errors import ConfigError
 from hardneg.matrix.batch import Batch
 from hardneg.matrix.candidates import Candidates, Columns
 from hardneg.matrix.other_encoder import OtherVectors, similarities
-from hardneg.mining.bi_encoder_teacher import BiEncoderTeacher
-from hardneg.mining.teacher import Teacher
 from hardneg.negatives.base import OnlineSource
 from hardneg.system import collectives, distributed
+from hardneg.teachers.base import Teacher
+from hardneg.teachers.bi_encoder import BiEncoderTeacher
 
 
 class InBatch(OnlineSource):

@@ -17,10 +17,10 @@ from hardneg.mining.known_positives_found import findable
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
 from hardneg.mining.relabel import with_relabelling
 from hardneg.mining.store import KEPT, Store
-from hardneg.mining.teacher import Teacher
 from hardneg.negatives.base import Draw, Draws, OfflineSource, Setting, pad, shuffled
 from hardneg.negatives.stratified import stratified
 from hardneg.negatives.swap import EasyCounts, Scored, Swap, Swapped
+from hardneg.teachers.base import Teacher
 
 SAMPLING = ("uniform", "top", "stratified")
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from hardneg.data.tables import RetrievalData
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.errors import ConfigError
-from hardneg.mining.encoder_choice import EncoderChoice
 from hardneg.pairs.base import PairFilter
 from hardneg.retrieval.model import Model
+from hardneg.teachers.encoder_choice import EncoderChoice
 
 
 class ByEncoder(PairFilter):

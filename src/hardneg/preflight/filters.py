@@ -7,7 +7,7 @@ from typing import Any
 from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.guide import Guide
-from hardneg.mining.encoder_choice import EncoderChoice
+from hardneg.teachers.encoder_choice import EncoderChoice
 
 
 def check_filters(filters: dict[str, Any], sources: dict[str, Any]) -> None:

@@ -20,12 +20,12 @@ from hardneg.errors import ConfigError
 from hardneg.filters.base import CandidateFilter, prepared
 from hardneg.filters.known_positives import warn_of_positives
 from hardneg.filters.same_set import SameSet
-from hardneg.mining.guide_vectors import guide
 from hardneg.negatives.base import Setting
 from hardneg.negatives.stored import Stored
 from hardneg.retrieval.model import Model, VectorSource
 from hardneg.system import distributed
 from hardneg.system.counts_in_words import QUERIES, counted
+from hardneg.teachers.guide_vectors import guide
 
 log = logging.getLogger(__name__)
 

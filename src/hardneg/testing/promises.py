@@ -16,8 +16,8 @@ from hardneg.encoders.base import EncoderRecipe
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.guide import Guide
 from hardneg.losses.base import Loss, VectorLoss
-from hardneg.mining.guide_vectors import LookedUp
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting
+from hardneg.teachers.guide_vectors import LookedUp
 from hardneg.testing.data_sets import DATA
 from hardneg.testing.encoders import ENCODER, embed
 from hardneg.testing.filters import FILTER

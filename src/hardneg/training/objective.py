@@ -14,8 +14,8 @@ from hardneg.data.tables import RetrievalData
 from hardneg.filters.base import CandidateFilter
 from hardneg.losses.base import Loss, Weighed
 from hardneg.losses.embed_distill import EmbedDistill
-from hardneg.mining.stored_vectors import StoredVectors
 from hardneg.negatives.base import Setting
+from hardneg.teachers.stored_vectors import StoredVectors
 from hardneg.training.base import Objective
 from hardneg.training.parameter_groups import ParameterGroups, optimizer_alone
 from hardneg.training.prepare_negatives import Negatives

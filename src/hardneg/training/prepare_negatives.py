@@ -14,7 +14,6 @@ from hardneg.filters.base import CandidateFilter, prepared
 from hardneg.filters.guide import Guide
 from hardneg.filters.known_positives import warn_of_positives
 from hardneg.losses.base import Loss, Weighed
-from hardneg.mining.guide_vectors import guide, taught_by
 from hardneg.negatives.base import OfflineSource, OnlineSource, Setting, Source
 from hardneg.negatives.curriculum import Curriculum
 from hardneg.negatives.in_batch import InBatch
@@ -22,6 +21,7 @@ from hardneg.negatives.live_teacher import learns_live
 from hardneg.negatives.per_set import PerSet
 from hardneg.negatives.stored import Stored
 from hardneg.system.cache import owner_name
+from hardneg.teachers.guide_vectors import guide, taught_by
 from hardneg.training.begin import own_device
 from hardneg.training.teacher_scores import check_one_scale, check_scores, giving_scores
 

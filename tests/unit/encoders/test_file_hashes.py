@@ -15,8 +15,8 @@ from hardneg.encoders.file_hashes import check_hashes, check_intact
 from hardneg.encoders.towers import Towers
 from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
-from hardneg.mining.cross_encoder_teacher import CrossEncoderTeacher
 from hardneg.preflight.parts import check_checkpoints
+from hardneg.teachers.cross_encoder import CrossEncoderTeacher
 
 SIDE = {"_target_": "hardneg.data.tokens.Side", "max_length": 9}
 

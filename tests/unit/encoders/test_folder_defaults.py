@@ -17,8 +17,8 @@ from hardneg.encoders import checkpoint
 from hardneg.encoders.towers import DOCUMENT, QUERY, Towers
 from hardneg.encoders.transformer import Transformer
 from hardneg.errors import ConfigError
-from hardneg.mining.bi_encoder_teacher import BiEncoderTeacher
 from hardneg.mining.dense import Dense as DenseMiner
+from hardneg.teachers.bi_encoder import BiEncoderTeacher
 
 sentence_transformers = pytest.importorskip("sentence_transformers")
 E5 = {"query": "query: ", "document": "passage: "}

@@ -11,7 +11,7 @@ import transformers
 
 from hardneg.encoders.cross_encoder import CrossEncoder
 from hardneg.errors import ConfigError
-from hardneg.mining.cross_encoder_teacher import CrossEncoderTeacher
+from hardneg.teachers.cross_encoder import CrossEncoderTeacher
 
 sentence_transformers = pytest.importorskip("sentence_transformers")
 QUERIES, DOCS = ["a b", "c", "a A B"], ["b c " * 20, "a", "C c b"]

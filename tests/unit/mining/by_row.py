@@ -10,7 +10,7 @@ from hardneg.filters.base import CandidateFilter
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.mining.base import Hits, Miner
 from hardneg.mining.pipeline import MiningRecipe, mine_and_store
-from hardneg.mining.teacher import Teacher
+from hardneg.teachers.base import Teacher
 
 
 @dataclass

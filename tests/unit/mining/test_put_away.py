@@ -7,13 +7,13 @@ import torch
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.static import Static
 from hardneg.filters.known_positives import KnownPositives
-from hardneg.mining.bi_encoder_teacher import BiEncoderTeacher
 from hardneg.mining.bm25 import BM25
 from hardneg.mining.dense import Dense
 from hardneg.mining.fused import Fused
 from hardneg.negatives.base import Setting
 from hardneg.negatives.stored import Stored
 from hardneg.system import distributed
+from hardneg.teachers.bi_encoder import BiEncoderTeacher
 
 
 def moves(monkeypatch):

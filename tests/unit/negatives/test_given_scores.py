@@ -27,14 +27,14 @@ from hardneg.losses.infonce import InfoNCE
 from hardneg.losses.kl import KL
 from hardneg.losses.margin_mse import MarginMSE
 from hardneg.matrix.candidates import Candidates
-from hardneg.mining import given_scores
-from hardneg.mining.cross_encoder_teacher import CrossEncoderTeacher
-from hardneg.mining.file_teacher import FileTeacher
-from hardneg.mining.teacher import Teacher
 from hardneg.negatives.base import Setting
 from hardneg.negatives.given import Given
 from hardneg.negatives.mixture import Mixture
 from hardneg.negatives.random import Random
+from hardneg.teachers import given_scores
+from hardneg.teachers.base import Teacher
+from hardneg.teachers.cross_encoder import CrossEncoderTeacher
+from hardneg.teachers.file import FileTeacher
 from hardneg.testing.synthetic import make_data
 from hardneg.training.pair_module import PairCollate
 from hardneg.training.teacher_scores import check_one_scale, check_scores

@@ -15,10 +15,7 @@ from hardneg.losses.kl import KL
 from hardneg.losses.m3_kd import M3KD
 from hardneg.losses.margin_mse import MarginMSE
 from hardneg.matrix.embedded import Embedded
-from hardneg.mining.bi_encoder_teacher import BiEncoderTeacher
 from hardneg.mining.bm25 import BM25
-from hardneg.mining.file_teacher import FileTeacher
-from hardneg.mining.guide_vectors import taught_by
 from hardneg.negatives.base import Setting
 from hardneg.negatives.given import Given
 from hardneg.negatives.in_batch import InBatch
@@ -26,6 +23,9 @@ from hardneg.negatives.live_teacher import learns_live
 from hardneg.negatives.queue import Queue
 from hardneg.negatives.stored import Stored
 from hardneg.preflight.losses import check_losses
+from hardneg.teachers.bi_encoder import BiEncoderTeacher
+from hardneg.teachers.file import FileTeacher
+from hardneg.teachers.guide_vectors import taught_by
 from hardneg.testing.synthetic import make_batch, random_units
 from hardneg.training.teacher_scores import check_scores
 

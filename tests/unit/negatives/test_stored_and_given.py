@@ -13,10 +13,10 @@ from hardneg.errors import ConfigError, DataError
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.mining.bm25 import BM25
 from hardneg.mining.dense import Dense
-from hardneg.mining.file_teacher import FileTeacher
 from hardneg.negatives.base import Setting, pad
 from hardneg.negatives.given import Given
 from hardneg.negatives.stored import Stored
+from hardneg.teachers.file import FileTeacher
 from hardneg.testing.synthetic import make_training
 
 

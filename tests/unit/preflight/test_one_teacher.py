@@ -35,7 +35,7 @@ class Scored(OfflineSource):
 def teachers(tmp_path):
     for name in ("one", "two"):
         (tmp_path / f"{name}.csv").write_text("query-id,corpus-id,score\n")
-    file = "{_target_: hardneg.mining.file_teacher.FileTeacher, path: %s}"
+    file = "{_target_: hardneg.teachers.file.FileTeacher, path: %s}"
     return [file % (tmp_path / f"{name}.csv") for name in ("one", "two")]
 
 

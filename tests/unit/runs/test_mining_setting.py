@@ -13,8 +13,8 @@ from hardneg.filters.duplicates import Duplicates
 from hardneg.filters.guide import Guide
 from hardneg.filters.hardest import Hardest
 from hardneg.filters.in_batch_margin import InBatchMargin
-from hardneg.mining.encoder_choice import EncoderChoice
 from hardneg.runs.mining_setting import open_setting, stored_sources, warn_of_live
+from hardneg.teachers.encoder_choice import EncoderChoice
 from hardneg.testing.synthetic import make_candidates
 
 MEND = "filter.rule.at=mined has it judge these"

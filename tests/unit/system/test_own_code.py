@@ -24,7 +24,7 @@ import numpy as np
 from hardneg.data.tables import Qrels, RetrievalData, Texts
 from hardneg.filters.base import CandidateFilter
 from hardneg.mining.bm25 import BM25
-from hardneg.mining.teacher import Teacher
+from hardneg.teachers.base import Teacher
 
 @dataclass(frozen=True)
 class Lines:
@@ -182,7 +182,7 @@ def test_a_mined_list_is_named_by_its_parts_code(kind, mine, tangled):
 
 
 def test_scores_of_given_negatives_are_named_by_their_teachers_code(mine, tangled, tmp_path):
-    from hardneg.mining.given_scores import given_scores
+    from hardneg.teachers.given_scores import given_scores
 
     training = TrainingSet(tangled)
     for method, count in (("upper", 1), ("upper", 1), ("swapcase", 2)):

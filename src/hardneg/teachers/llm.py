@@ -14,8 +14,8 @@ from hardneg.encoders.llm_reranker import STYLES, LLMReranker, check_length
 from hardneg.encoders.precision import native_bf16
 from hardneg.encoders.pretrained import check_folder, weights_hash
 from hardneg.errors import ConfigError
-from hardneg.mining.network_teacher import NetworkTeacher
 from hardneg.retrieval.embed_tables import autocast
+from hardneg.teachers.network import NetworkTeacher
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "bf16-true")
 

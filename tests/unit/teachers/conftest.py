@@ -1,4 +1,4 @@
-"""What tests of miners and of other encoders' vectors share."""
+"""What tests of other encoders' vectors share."""
 
 from __future__ import annotations
 

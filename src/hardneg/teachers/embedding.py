@@ -7,8 +7,8 @@ from pathlib import Path
 
 from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.base import EncoderRecipe
-from hardneg.mining.encoder_choice import EncoderChoice
-from hardneg.mining.stored_vectors import StoredVectors, stored_vectors
+from hardneg.teachers.encoder_choice import EncoderChoice
+from hardneg.teachers.stored_vectors import StoredVectors, stored_vectors
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.cross_encoder import CrossEncoder
 from hardneg.errors import ConfigError
 from hardneg.filters.known_positives import KnownPositives
-from hardneg.mining.bi_encoder_teacher import BiEncoderTeacher
 from hardneg.mining.bm25 import BM25
-from hardneg.mining.cross_encoder_teacher import CrossEncoderTeacher
 from hardneg.negatives.base import Setting
 from hardneg.negatives.mixture import Mixture
 from hardneg.negatives.stored import Stored
+from hardneg.teachers.bi_encoder import BiEncoderTeacher
+from hardneg.teachers.cross_encoder import CrossEncoderTeacher
 from hardneg.testing.synthetic import make_training
 
 PAIRS = np.array([[3, 7, -1], [1, -1, -1]], np.int32)

@@ -13,10 +13,10 @@ from hardneg.data.tables import RetrievalData
 from hardneg.encoders.base import EncoderRecipe
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
-from hardneg.mining.encoder_choice import EncoderChoice
-from hardneg.mining.teacher import Teacher
 from hardneg.retrieval.embedding_blocks import EmbeddingBlocks, document_blocks
 from hardneg.retrieval.model import Model
+from hardneg.teachers.base import Teacher
+from hardneg.teachers.encoder_choice import EncoderChoice
 
 
 class BiEncoderTeacher(Teacher):

@@ -20,8 +20,8 @@ from hardneg.data.readers.lines import BadRow, Complaints
 from hardneg.data.readers.table_files import kind_of, table_rows
 from hardneg.data.tables import RetrievalData, Texts
 from hardneg.errors import ConfigError, DataError
-from hardneg.mining.teacher import Teacher
 from hardneg.system.cache import fingerprint
+from hardneg.teachers.base import Teacher
 
 log = logging.getLogger(__name__)
 

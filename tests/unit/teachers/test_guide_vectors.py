@@ -12,10 +12,10 @@ from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
 from hardneg.filters.duplicates import Duplicates
 from hardneg.filters.guide import Guide
-from hardneg.mining import guide_vectors
-from hardneg.mining.guide_vectors import LookedUp, guide
 from hardneg.preflight.filters import check_filters
 from hardneg.retrieval.embed_tables import embed_table
+from hardneg.teachers import guide_vectors
+from hardneg.teachers.guide_vectors import LookedUp, guide
 from hardneg.testing.synthetic import make_model
 
 ENCODER = Static(dim=8, vocab_size=300)  # its own tokenizer and width, whatever is trained

@@ -14,11 +14,11 @@ from torch import Tensor
 from hardneg.data.training_set import TrainingSet
 from hardneg.filters.base import CandidateFilter
 from hardneg.filters.guide import Guide
-from hardneg.mining.bi_encoder_teacher import BiEncoderTeacher
-from hardneg.mining.encoder_choice import EncoderChoice
-from hardneg.mining.stored_vectors import StoredVectors, stored_vectors
 from hardneg.retrieval.embedding_blocks import EmbeddingBlocks
 from hardneg.retrieval.model import Model
+from hardneg.teachers.bi_encoder import BiEncoderTeacher
+from hardneg.teachers.encoder_choice import EncoderChoice
+from hardneg.teachers.stored_vectors import StoredVectors, stored_vectors
 
 WHOLE = 2 * 2**30  # bytes: vectors of a table that take no more are copied to a GPU whole
 

@@ -14,12 +14,12 @@ from hardneg.data.training_set import TrainingSet
 from hardneg.encoders.static import Static
 from hardneg.encoders.towers import DOCUMENT, QUERY
 from hardneg.errors import ConfigError
-from hardneg.mining.embedding_teacher import EmbeddingTeacher
-from hardneg.mining.encoder_choice import EncoderChoice
-from hardneg.mining.stored_vectors import StoredVectors
 from hardneg.retrieval import embedding_blocks
 from hardneg.retrieval.embed_tables import embed_table
 from hardneg.retrieval.embedding_blocks import EmbeddingBlocks
+from hardneg.teachers.embedding import EmbeddingTeacher
+from hardneg.teachers.encoder_choice import EncoderChoice
+from hardneg.teachers.stored_vectors import StoredVectors
 from hardneg.testing.synthetic import make_model
 
 TEACHER = EmbeddingTeacher(encoder=Static(dim=8, vocab_size=300), precision="32-true")

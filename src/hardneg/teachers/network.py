@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from hardneg.data.tables import RetrievalData
-from hardneg.mining.teacher import Teacher
 from hardneg.system import distributed
+from hardneg.teachers.base import Teacher
 
 N = TypeVar("N", bound=nn.Module)
 

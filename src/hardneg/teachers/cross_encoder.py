@@ -16,8 +16,8 @@ from hardneg.encoders.encode import AUTO
 from hardneg.encoders.precision import native_bf16
 from hardneg.encoders.pretrained import weights_hash
 from hardneg.errors import ConfigError
-from hardneg.mining.network_teacher import NetworkTeacher
 from hardneg.retrieval.reranker import score_pairs
+from hardneg.teachers.network import NetworkTeacher
 
 log = logging.getLogger(__name__)
 

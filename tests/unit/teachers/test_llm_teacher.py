@@ -11,9 +11,9 @@ from hardneg.encoders.llm_reranker import BGE, Qwen3
 from hardneg.errors import ConfigError
 from hardneg.filters.known_positives import KnownPositives
 from hardneg.mining.bm25 import BM25
-from hardneg.mining.llm_teacher import LLMTeacher
 from hardneg.negatives.base import Setting
 from hardneg.negatives.stored import Stored
+from hardneg.teachers.llm import LLMTeacher
 
 QUERIES = np.array([5, 2], np.int32)
 PAIRS = np.array([[3, 7, -1], [1, -1, -1]], np.int32)

@@ -10,12 +10,12 @@ from hardneg.data.pair_scores import PairScores
 from hardneg.data.ragged import Ragged
 from hardneg.data.training_set import TrainingSet
 from hardneg.errors import DataError
-from hardneg.mining.teacher import Teacher
 from hardneg.system import shared_blocks
 from hardneg.system.cache import fingerprint
 from hardneg.system.memory_map import write_arrays
 from hardneg.system.own_code import identity_of
 from hardneg.system.progress import progress
+from hardneg.teachers.base import Teacher
 
 BLOCK = 64  # queries that a teacher scores at a time
 
