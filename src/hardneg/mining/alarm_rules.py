@@ -154,7 +154,7 @@ def fall(losses: Sequence[float]) -> float:
 
 
 NEAREST = "always draw the nearest (negatives.{source}.sampling=top), "
-IDLE = {  # by the kind of a source, what to do where its negatives are idle
+IDLE = {  # by the origin of a source, what to do where its negatives are idle
     "following": "they are too easy, or learnt: {nearest}mine again sooner (remine), or leave them out",
     "listed": "they are too easy, or learnt: {nearest}take those that the model in training mines (strategy=mined"
     " without another miner), or leave them out",
@@ -170,7 +170,7 @@ OF_LISTS = (  # the whole list of filters, so that the words work, and change so
 OF_BATCHES = (
     "have another encoder judge them, as with filter=[known_positives,guide] +encoder@filter.guide.encoder=minilm"
 )
-OF_FALSE_ONES = {"following": OF_LISTS, "listed": OF_LISTS}  # the advice by kind; else OF_BATCHES
+OF_FALSE_ONES = {"following": OF_LISTS, "listed": OF_LISTS}  # the advice by origin; else OF_BATCHES
 
 
 def in_words(numbers: Mapping[str, float]) -> str:
@@ -184,23 +184,23 @@ def in_words(numbers: Mapping[str, float]) -> str:
 
 
 def at_the_end(
-    source: str, numbers: Mapping[str, float], at: Thresholds, kind: str = "other", nearest: bool = False
+    source: str, numbers: Mapping[str, float], at: Thresholds, origin: str = "other", nearest: bool = False
 ) -> list[Alarm]:
     """Judge a source's drawn negatives by their `loss_share` and `above_positive` in the last third of the training.
 
-    A number that is NaN or missing raises nothing. The advice depends on the `kind` of the source: `listed` (from mined
-    lists), `following` (from lists that are mined again), `given`, `random` or `other`; and on whether it draws the
+    A number that is NaN or missing raises nothing. The advice depends on the `origin` of the source: `listed` (mined
+    lists), `following` (lists that are mined again), `given`, `random`, or any other; and on whether it draws the
     `nearest` documents.
     """
     found = []
     share, above = numbers.get("loss_share", math.nan), numbers.get("above_positive", math.nan)
     if at.idle is not None and share < at.idle:
         text = f"its negatives were idle: {share:.1%} of the loss over the last third of the training"
-        mend = IDLE[kind].format(nearest="" if nearest else NEAREST.format(source=source))
+        mend = IDLE.get(origin, IDLE["other"]).format(nearest="" if nearest else NEAREST.format(source=source))
         found.append(Alarm("idle", f"{text}; {mend}"))
     if at.above_positive is not None and above > at.above_positive:
         text = f"{above:.1%} of its negatives scored above their positive over the last third of the training"
-        mend = f"many may be false: look at some of them, and {OF_FALSE_ONES.get(kind, OF_BATCHES)}"
+        mend = f"many may be false: look at some of them, and {OF_FALSE_ONES.get(origin, OF_BATCHES)}"
         found.append(Alarm("above_positive", f"{text}; {mend}"))
     return found
 

@@ -30,7 +30,7 @@ EMPTY = {"ids": -1, "scores": -np.inf}  # in the rows of queries that were not r
 
 
 class StoredRankings:
-    """A folder of memory-mapped arrays, immutable once there.
+    """What a miner ranked for all training queries: a folder of memory-mapped arrays, immutable once there.
 
     `ids.npy`, `scores.npy` (Q, K): the miner's documents, best first, -1 where there are no more; Q counts all rows of
     the query table. `positives.npy`: the miner's scores of the `known` positives of each query, one after the other.

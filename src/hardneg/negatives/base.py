@@ -90,7 +90,7 @@ class OfflineSource(Source, ABC):
     relabels: bool = False
     version: int = 0
     draws_nearest: bool = False  # draws the first of a list alone
-    kind: str = "other"  # by which alarms advise (`mining.alarm_rules`)
+    origin: str = "other"  # listed, following, given or random: by it alarms advise (`mining.alarm_rules`)
 
     def __init__(self, k: int) -> None:
         self.resize(k)

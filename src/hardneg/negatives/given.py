@@ -24,7 +24,7 @@ class Given(OfflineSource):
     """
 
     avoids_positives = True
-    kind = "given"
+    origin = "given"
 
     def __init__(self, k: int, teacher: Teacher | None = None) -> None:
         super().__init__(k)

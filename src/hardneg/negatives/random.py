@@ -14,7 +14,7 @@ class Random(OfflineSource):
     """Draw `k` different documents uniformly from the corpus, known positives left out; of several sets, its own's."""
 
     avoids_positives = True
-    kind = "random"
+    origin = "random"
 
     def prepare(self, setting: Setting) -> None:
         """Note which documents each query may get, and which are excluded."""

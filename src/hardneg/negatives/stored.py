@@ -89,7 +89,7 @@ class Stored(OfflineSource):
         return self.miner.follows_model
 
     @property
-    def kind(self) -> str:  # type: ignore[override]
+    def origin(self) -> str:  # type: ignore[override]
         """Lists that follow the model can be mined again, others are what they are."""
         return "following" if self.follows_model else "listed"
 

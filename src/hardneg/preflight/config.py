@@ -88,7 +88,7 @@ def check_paths(node: dict[str, Any]) -> None:
             raise ConfigError(f"{key}={path}: there is no such file or run folder")
         if trains and key == "ckpt_path":
             raise ConfigError(
-                f"ckpt_path={path} is a folder: give a checkpoint in it, or go on with a run by"
+                f"ckpt_path={path} is a folder: give a checkpoint in it, or resume the run with"
                 f" {command_line('resume', path)}; to start from its weights, {to_type('init_from', path)}"
             )
         try:

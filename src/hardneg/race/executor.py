@@ -133,7 +133,7 @@ def ended(job: Job, states: Sequence[str]) -> str | None:
         return None
     if found.get("state") == "failed":
         return str(found.get("error") or "it failed")
-    raise JobFailed(f"{job.name} was {found.get('state', 'not begun')}; the same command goes on with it")
+    raise JobFailed(f"{job.name} was {found.get('state', 'not begun')}; the same command resumes it")
 
 
 def forget(job: Job) -> None:

@@ -36,7 +36,7 @@ OTHER_FOLDER = (
     " as hydra.sweep.dir, or study=NAME for a race of its own"
 )
 OTHER_CACHE = (
-    "the runs of {} keep what they mine in another cache than {}, and cannot go on without it: give that one"
+    "the runs of {} keep what they mine in another cache than {}, and cannot resume without it: give that one"
     " (HARDNEG_CACHE, or cache=), or, if it is gone, begin a race in another folder"
 )
 WIDTH = 80  # columns of a terminal as it opens

@@ -113,7 +113,7 @@ def tell(study: Any, trial: Any, job: Job) -> None:
         trial.set_user_attr("failed", str(found.get("error") or "no dev metric: split.dev is null"))
         study.tell(trial, state=TrialState.FAIL)
     else:
-        raise JobFailed(f"trial {trial.number} was interrupted; the same command goes on with it")
+        raise JobFailed(f"trial {trial.number} was interrupted; the same command resumes it")
 
 
 def told(study: Any) -> list[Any]:

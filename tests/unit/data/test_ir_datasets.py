@@ -27,6 +27,15 @@ def test_a_set_holds_the_same_world(tmp_path, monkeypatch):
     assert sorted(IrDatasets("tiny", dev_share=0.2, test_share=0.2).load().qrels) == ["dev", "test", "train"]
 
 
+def test_a_row_is_told_as_the_package_counts(tmp_path, monkeypatch):
+    ir_datasets_layout.register(tmp_path, monkeypatch)
+    pairs = tmp_path / "train.pairs"
+    pairs.write_text(pairs.read_text() + "1000\t0\tnowhere\n")
+    last = len(pairs.read_text().splitlines()) - 1
+    with pytest.raises(DataError, match=rf"tiny(/train)? \[docpairs\]: row {last} \(from 0\): triple .*'nowhere'"):
+        IrDatasets("tiny", docpairs=True).load()
+
+
 def test_subsets_are_splits(tmp_path, monkeypatch):
     parts = {"train": range(20), "validation": range(20, 30), "test": range(30, 40), "dev/small": range(25, 30)}
     ir_datasets_layout.register(tmp_path, monkeypatch, parts)

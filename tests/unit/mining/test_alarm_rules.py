@@ -100,6 +100,8 @@ def test_negatives_that_are_idle_or_above_their_positive_at_the_end_are_an_alarm
     assert false.name == "above_positive" and "40.0% of its negatives scored above their positive" in false.text
     assert not alarm_rules.at_the_end("bm25", {"loss_share": 0.05, "above_positive": 0.3}, AT)
     assert not alarm_rules.at_the_end("bm25", {"loss_share": float("nan")}, AT), "what was not measured says nothing"
+    (own,) = alarm_rules.at_the_end("own", {"loss_share": 0.01}, AT, "a word of its own")
+    assert own.name == "idle", "a source of one's own may say any origin"
     off = Thresholds(idle=None, above_positive=None)
     assert not alarm_rules.at_the_end("bm25", {"loss_share": 0.0, "above_positive": 1.0}, off)
     with pytest.raises(ConfigError, match=r"alarms\.idle is a share"):

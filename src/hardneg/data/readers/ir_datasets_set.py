@@ -59,6 +59,8 @@ class IrDatasets(ReadsJudgements):
         """Read the set; raises `UserError` without the package, `DataError` for what it does not have or cannot get."""
         complaints = Complaints(self.on_error)
         ids, sets = self._sets()
+        parts = ("docs", "queries", "qrels", "docpairs")
+        complaints.tables |= {f"{name} [{part}]" for name in (self.id, *ids.values()) for part in parts}
 
         def triples(corpus: Texts, queries: Texts) -> Pairs | None:
             train = sets.get("train")

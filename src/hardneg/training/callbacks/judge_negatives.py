@@ -94,7 +94,7 @@ class JudgeNegatives(L.Callback):
         for name, measured in numbers.items():
             log.info("%s: %s (last third of the training)", name, alarm_rules.in_words(measured))
             source = self.drawn[name]
-            told = alarm_rules.at_the_end(name, measured, self.at, source.kind, source.draws_nearest)
+            told = alarm_rules.at_the_end(name, measured, self.at, source.origin, source.draws_nearest)
             raise_alarms(trainer, name, told + alarm_rules.best_before(best, self.evaluate.history, self.first[name]))
         if rungs.part_of(folder) is None:  # a race compares its arms itself
             self._say_what_tells(cfg, folder)
