@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
+from hardneg.data.readers.columns import is_number
 from hardneg.data.readers.fields import number
 from hardneg.data.readers.lines import BadRow, Strict, text_lines
 from hardneg.data.tables import RetrievalData
@@ -101,15 +102,7 @@ def _columns(text: str) -> tuple[str, str, float]:
 def _ranks_and_scores(parts: Sequence[str]) -> list[str]:
     """The neighbours that could be rank and score: a whole number before a number, behind a document, before a tag."""
     pairs = pairwise(parts[3:-1])
-    return [f"{rank} {score}" for rank, score in pairs if WHOLE.fullmatch(rank) and _is_number(score)]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return [f"{rank} {score}" for rank, score in pairs if WHOLE.fullmatch(rank) and is_number(score)]
 
 
 def _percent_encoded(text: str) -> str:

@@ -56,9 +56,7 @@ class Complaints:
         self.on_error = on_error
         self.skipped: Counter[str] = Counter()
         self.lists: set[str] = set()  # files that are one JSON list, whose rows are items counted from 0
-        self.tables: set[str] = (
-            set()
-        )  # of what has no lines: data sets of `datasets` and `ir_datasets`, whose rows count from 0
+        self.tables: set[str] = set()  # sets of `datasets` and `ir_datasets`, whose rows count from 0
         self.starts: dict[str, Callable[[int], int]] = {}  # of files whose rows may span lines: row to its first line
 
     def row(self, source: str | Path, line: int) -> str:
