@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hardneg.ab import gate as gates
 from hardneg.ab.run_file import run_file
 from hardneg.ab.simulated_users import USERS
+from hardneg.compare.arguments import query_arguments
 from hardneg.errors import UserError
 
 if TYPE_CHECKING:
@@ -128,22 +129,7 @@ def _parser() -> argparse.ArgumentParser:
         help="metrics, with commas or repeated; the first decides (default: ndcg@10,recall@100)",
     )
     add("--k", type=int, default=10, help="number of results that a user sees (default: %(default)s)")
-    add(
-        "--tie",
-        type=float,
-        default=0.01,
-        help="a query whose difference is at most this is a tie (default: %(default)s)",
-    )
-    unit = parser.add_mutually_exclusive_group()
-    unit.add_argument(
-        "--cluster",
-        type=Path,
-        metavar="FILE",
-        help="clusters of queries: query id and cluster, tab-separated, .csv or .json",
-    )
-    unit.add_argument(
-        "--cluster-positives", action="store_true", help="put queries that share a relevant document in one cluster"
-    )
+    query_arguments(parser, "relevant document")
     add("--slice", action="append", default=[], metavar="NAME=FILE", help="your own slices: query id and slice")
     add(
         "--clicks",

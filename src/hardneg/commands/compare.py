@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hardneg.compare.arguments import query_arguments
 from hardneg.errors import UserError
 
 if TYPE_CHECKING:
@@ -117,22 +118,7 @@ def _parser() -> argparse.ArgumentParser:
         "--primary", nargs="+", default=[], metavar="ARM", help="arms to correct for (Holm); the others are exploratory"
     )
     add("--margin", type=float, help="smallest difference of interest: also test non-inferiority and equivalence")
-    add(
-        "--tie",
-        type=float,
-        default=0.01,
-        help="a query whose difference is at most this is a tie (default: %(default)s)",
-    )
-    unit = parser.add_mutually_exclusive_group()
-    unit.add_argument(
-        "--cluster",
-        type=Path,
-        metavar="FILE",
-        help="clusters of queries: query id and cluster, tab-separated, .csv or .json",
-    )
-    unit.add_argument(
-        "--cluster-positives", action="store_true", help="put queries that share a positive document in one cluster"
-    )
+    query_arguments(parser, "positive document")
     add("--markdown", type=Path, metavar="FILE", help="write the tables as Markdown")
     add("--latex", type=Path, metavar="FILE", help="write them as LaTeX (booktabs)")
     add("--csv", type=Path, metavar="FILE", help="write all numbers, one line per arm")
